@@ -1,0 +1,35 @@
+import { UserError } from '../errors.js';
+import { say } from '../say.js';
+import type { World } from '../world.js';
+
+/** What `init` brought up in this home: the facts that later commands start from. No secrets in here. */
+export interface Deployment {
+  readonly version: 1;
+  readonly name: string;
+  readonly target: 'local';
+  readonly model: string;
+  /** The base URL an OpenAI client takes, ending in /v1. */
+  readonly endpoint: string;
+  readonly gateway: { readonly host: string; readonly port: number; readonly adminPort: number };
+  readonly engine: { readonly host: string; readonly port: number };
+  /** ISO 8601, UTC. */
+  readonly createdAt: string;
+}
+
+export const deploymentFile = (home: string): string => `${home}/deployment.json`;
+
+export async function readDeployment(world: World): Promise<Deployment | undefined> {
+  const text = await world.files.readIfAny(deploymentFile(world.places.home));
+  return text === undefined ? undefined : (JSON.parse(text) as Deployment);
+}
+
+/** @throws UserError `deployment.none` when nothing is deployed in this home. */
+export async function needDeployment(world: World): Promise<Deployment> {
+  const deployment = await readDeployment(world);
+  if (deployment) return deployment;
+  throw new UserError(
+    'deployment.none',
+    say(`Nothing is deployed in ${world.places.home}.`, `${world.places.home} 中没有任何部署。`),
+    { hint: say('Bring one up: deepseek-deploy init', '先部署一个:deepseek-deploy init'), exit: 'unready' },
+  );
+}

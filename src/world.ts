@@ -165,7 +165,9 @@ export interface Ui {
   line(text?: Text | string): void;
   /** Raw machine output on standard output. */
   out(text: string): void;
-  tasks(list: readonly { readonly id: string; readonly title: Text }[]): TaskSink;
+  /** A line for people on standard error. */
+  error(text: string): void;
+  tasks(list: readonly { readonly id: string; readonly title: Text }[]): Promise<TaskSink>;
   /** A spinner while the work runs, a plain line where there is no terminal. */
   wait<T>(text: Text, work: (note: (text: Text) => void) => Promise<T>): Promise<T>;
   input(question: Text, initial: string, check?: (value: string) => Text | undefined): Promise<string>;

@@ -1,0 +1,101 @@
+import { isSupply, show as showCommand } from '../command.js';
+import { UserError } from '../errors.js';
+import { say, type Text } from '../say.js';
+import type { Result, World } from '../world.js';
+import type { Action } from './step.js';
+
+const pollMs = 150;
+const tailLines = 12;
+
+/** The last lines of what a command wrote, for people and for the journal. */
+export const tail = ({ stdout, stderr }: Result): string =>
+  `${stdout}\n${stderr}`
+    .split('\n')
+    .map((line) => line.trimEnd())
+    .filter(Boolean)
+    .slice(-tailLines)
+    .join('\n');
+
+export type Note = (text: Text) => void;
+
+/** Does one action. @throws UserError when it fails; exit status and output of a command are in its message. */
+export async function perform(action: Action, world: World, note: Note): Promise<void> {
+  const { files } = world;
+  switch (action.kind) {
+    case 'run':
+      return run(action, world, note);
+    case 'dir':
+      await files.makeDir(action.path, action.mode);
+      await files.chmod(action.path, action.mode);
+      return own(action, world);
+    case 'write':
+      await files.write(action.path, await made(action.content), action.mode);
+      return own(action, world);
+    case 'move':
+      return files.rename(action.from, action.to);
+    case 'remove':
+      return files.remove(action.path);
+    case 'fetch':
+      return fetch(action, world, note);
+    case 'start':
+      return void (await world.host.start(action.command, action.log));
+    case 'signal':
+      return void world.processes.kill(action.pid, action.signal);
+    case 'wait':
+      return wait(action, world, note);
+  }
+}
+
+async function made(content: (Action & { kind: 'write' })['content']): Promise<string | Uint8Array> {
+  if (typeof content === 'string') return content;
+  return isSupply(content) ? content.get() : content.make();
+}
+
+async function own(action: { readonly path: string; readonly owner?: number }, world: World): Promise<void> {
+  if (action.owner !== undefined) await world.files.chown(action.path, action.owner, action.owner);
+}
+
+async function run(action: Action & { kind: 'run' }, world: World, note: Note): Promise<void> {
+  const onLine = (line: string): void => {
+    const words = line.trim().slice(0, 60);
+    if (words) note(say(words, words));
+  };
+  const result = await world.host.run(action.command, { onLine, signal: world.stop });
+  if (result.code === 0 || world.stop.aborted) return;
+  const line = showCommand(action.command);
+  throw new UserError(
+    'command.failed',
+    say(
+      `${line}\nended with status ${result.code}:\n${tail(result)}`,
+      `${line}\n以状态 ${result.code} 结束:\n${tail(result)}`,
+    ),
+  );
+}
+
+async function fetch(action: Action & { kind: 'fetch' }, world: World, note: Note): Promise<void> {
+  const { download, progressText } = await import('../models/fetch.js');
+  await download(world, action, (progress) => note(progressText(progress)));
+}
+
+async function wait(action: Action & { kind: 'wait' }, world: World, note: Note): Promise<void> {
+  const deadline = world.clock.monotonic() + action.timeoutMs;
+  for (;;) {
+    const answer = await action.until(world);
+    if (answer === true) return;
+    note(answer);
+    if (world.clock.monotonic() >= deadline) throw waitedInVain(action, answer);
+    await world.clock.sleep(pollMs, world.stop);
+  }
+}
+
+function waitedInVain(action: Action & { kind: 'wait' }, answer: Text): UserError {
+  const seconds = Math.round(action.timeoutMs / 1000);
+  return new UserError(
+    'wait.timeout',
+    say(
+      `Waited ${seconds} s for ${action.what.en}: ${answer.en}`,
+      `等待${action.what.zh} ${seconds} 秒未果:${answer.zh}`,
+    ),
+    { hint: say('See what was written: deepseek-deploy logs', '查看日志:deepseek-deploy logs') },
+  );
+}

@@ -1,0 +1,86 @@
+import { type Command, isSupply, type Supply, show as showCommand } from '../command.js';
+import type { Text } from '../say.js';
+import type { World } from '../world.js';
+
+/** Content that is made when it is needed: a secret, or bytes too large for a plan. */
+export interface Made {
+  /** Shown in its place: 'tiny model, random weights'. */
+  readonly name: string;
+  make(): Promise<Uint8Array>;
+}
+
+export type Action =
+  | { readonly kind: 'run'; readonly command: Command }
+  | { readonly kind: 'dir'; readonly path: string; readonly mode: number; readonly owner?: number }
+  | {
+      readonly kind: 'write';
+      readonly path: string;
+      readonly mode: number;
+      readonly content: string | Supply | Made;
+      readonly owner?: number;
+    }
+  | { readonly kind: 'move'; readonly from: string; readonly to: string }
+  | { readonly kind: 'remove'; readonly path: string }
+  /** A download; `sha256` is lower-case hex. */
+  | {
+      readonly kind: 'fetch';
+      readonly url: string;
+      readonly path: string;
+      readonly sha256: string;
+      readonly bytes: number;
+    }
+  /** Started in a session of its own; outlives us. */
+  | { readonly kind: 'start'; readonly command: Command; readonly log: string }
+  | { readonly kind: 'signal'; readonly pid: number; readonly signal: 'SIGHUP' | 'SIGTERM' }
+  /** Asks until it is so; `until` answers true, or what is still missing. */
+  | {
+      readonly kind: 'wait';
+      readonly what: Text;
+      readonly until: (world: World) => Promise<true | Text>;
+      readonly timeoutMs: number;
+    };
+
+/**
+ * One thing that shall be so. `done` asks the machine for the wanted effect (the port answers), never for residue (a
+ * file exists); `apply` says what brings it about, and does nothing itself.
+ */
+export interface Step<C> {
+  /** Its id everywhere: in the journal, in --only and --skip, in errors, in the docs. */
+  readonly id: string;
+  readonly title: Text;
+  done(context: C, world: World): Promise<boolean>;
+  apply(context: C, world: World): Promise<readonly Action[]>;
+}
+
+const octal = (mode: number): string => mode.toString(8).padStart(4, '0');
+
+const contentName = (content: string | Supply | Made): string =>
+  typeof content === 'string'
+    ? `${Buffer.byteLength(content)} bytes`
+    : isSupply(content)
+      ? `<${content.name}>`
+      : content.name;
+
+/** The action as one line; the dry run and the journal print the same. */
+export function show(action: Action): string {
+  switch (action.kind) {
+    case 'run':
+      return showCommand(action.command);
+    case 'dir':
+      return `make folder ${action.path} (${octal(action.mode)})`;
+    case 'write':
+      return `write ${action.path} (${octal(action.mode)}, ${contentName(action.content)})`;
+    case 'move':
+      return `move ${action.from} to ${action.to}`;
+    case 'remove':
+      return `remove ${action.path}`;
+    case 'fetch':
+      return `download ${action.url} to ${action.path} (${action.bytes} bytes, sha256 ${action.sha256})`;
+    case 'start':
+      return `start ${showCommand(action.command)} >> ${action.log}`;
+    case 'signal':
+      return `kill -${action.signal.slice(3)} ${action.pid}`;
+    case 'wait':
+      return `wait for ${action.what.en} (at most ${Math.round(action.timeoutMs / 1000)} s)`;
+  }
+}

@@ -60,6 +60,8 @@ export interface Files {
   chown(path: string, uid: number, gid: number): Promise<void>;
   /** A file, a link, or a folder with all that is in it. */
   remove(path: string): Promise<void>;
+  /** A folder, only when nothing is in it; says whether it is gone. */
+  removeEmpty(path: string): Promise<boolean>;
   sink(path: string, append: boolean): Promise<Sink>;
   /** Lower-case hex SHA-256. */
   hash(path: string, onBytes?: (count: number) => void): Promise<string>;
@@ -182,6 +184,8 @@ export interface Places {
   readonly cache: string;
   /** The package's own folder: holds `dist` and `templates`. */
   readonly package: string;
+  /** The Node that runs us. */
+  readonly node: string;
 }
 
 export interface World {

@@ -55,6 +55,17 @@ async function statIfAny(path: string): Promise<Stat | undefined> {
   return stat && { size: stat.size, mode: stat.mode & 0o7777, mtimeMs: stat.mtimeMs, directory: stat.isDirectory() };
 }
 
+async function removeEmpty(path: string): Promise<boolean> {
+  try {
+    await fs.rmdir(path);
+    return true;
+  } catch (error) {
+    if (missing(error)) return true;
+    if (['ENOTEMPTY', 'EEXIST', 'EBUSY'].includes((error as NodeJS.ErrnoException).code ?? '')) return false;
+    throw error;
+  }
+}
+
 async function openSink(path: string, append: boolean): Promise<Sink> {
   const handle = await fs.open(path, append ? 'a' : 'w', 0o600);
   return {
@@ -96,6 +107,7 @@ export const localFiles: Files = {
   chmod: (path, mode) => fs.chmod(path, mode),
   chown: (path, uid, gid) => fs.chown(path, uid, gid),
   remove: (path) => fs.rm(path, { recursive: true, force: true }),
+  removeEmpty,
   sink: openSink,
   hash: sha256,
   free: freeBytes,

@@ -1,0 +1,22 @@
+/** What shall be so on this machine: decided once, before the plan, from configuration, facts and what stood before. */
+import type { Config } from '../config/config.js';
+import type { Places } from '../world.js';
+
+/** The processes of the local target that write a log; the supervisor watches the other two. */
+export const processNames: readonly string[] = ['engine', 'gateway', 'supervisor'];
+
+export const logFile = (home: string, name: string): string => `${home}/logs/${name}.log`;
+
+export type ModelSource =
+  | { readonly kind: 'demo' }
+  | { readonly kind: 'file' }
+  | { readonly kind: 'download'; readonly url: string; readonly sha256: string; readonly bytes: number };
+
+export interface Setup {
+  readonly name: string;
+  readonly places: Places;
+  readonly config: Config;
+  readonly model: { readonly id: string; readonly file: string; readonly source: ModelSource };
+  readonly engine: { readonly host: string; readonly port: number };
+  readonly gateway: { readonly host: string; readonly port: number; readonly adminPort: number };
+}

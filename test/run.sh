@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Sets up and passes the tests, on a fresh Debian or Ubuntu with Node and npm. As root it installs what is missing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# Programs the tests run for real, and the Debian packages they come in.
+wanted=(nginx:nginx /usr/lib/nginx/modules/ngx_http_lua_module.so:libnginx-mod-http-lua redis-server:redis-server
+  redis-cli:redis-tools curl:curl openssl:openssl ps:procps sshd:openssh-server ssh:openssh-client)
+
+packages=()
+for pair in "${wanted[@]}"; do
+  PATH="$PATH:/usr/sbin:/sbin" command -v "${pair%%:*}" >/dev/null || packages+=("${pair##*:}")
+done
+
+if [ ${#packages[@]} -gt 0 ]; then
+  if [ "$(id -u)" != 0 ]; then
+    echo "These packages are needed: ${packages[*]}" >&2
+    echo "Install them (sudo apt-get install ${packages[*]}), or run this as root." >&2
+    exit 3
+  fi
+  echo "== packages: ${packages[*]}"
+  # What a package would start on its own stays down: the tests start their own.
+  guard=/usr/sbin/policy-rc.d
+  if [ ! -e $guard ]; then
+    printf '#!/bin/sh\nexit 101\n' >$guard && chmod 755 $guard
+    trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+  fi
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=600 "${packages[@]}" >/dev/null
+  if [ -n "$(trap -p EXIT)" ]; then rm -f $guard && trap - EXIT; fi
+fi
+
+echo "== npm ci"
+npm ci --no-audit --no-fund
+echo "== types and lint"
+npm run --silent check
+echo "== tests"
+npm test --silent

@@ -1,0 +1,56 @@
+/** Requests to the gateway's admin port as values, and the readers of its answers. */
+import type { HttpRequest, HttpResponse } from '../world.js';
+import { readSettings, type Settings, settingsText } from './settings.js';
+
+export interface Admin {
+  readonly host: string;
+  readonly port: number;
+  readonly key: string;
+}
+
+export interface GatewayState {
+  readonly revision: number;
+  readonly models: readonly {
+    readonly id: string;
+    readonly versions: readonly {
+      readonly name: string;
+      readonly weight: number;
+      readonly peers: readonly { readonly address: string; readonly load: number; readonly drain: boolean }[];
+    }[];
+  }[];
+}
+
+const request = (admin: Admin, path: string, more: Partial<HttpRequest> = {}): HttpRequest => ({
+  url: `http://${admin.host}:${admin.port}${path}`,
+  headers: { authorization: `Bearer ${admin.key}` },
+  timeoutMs: 2000,
+  ...more,
+});
+
+export const getSettings = (admin: Admin): HttpRequest => request(admin, '/settings');
+
+/** Answered 200 once every worker goes by it; 409 when a revision as high is in force. */
+export const putSettings = (admin: Admin, settings: Settings): HttpRequest =>
+  request(admin, '/settings', { method: 'PUT', body: settingsText(settings) });
+
+export const getState = (admin: Admin): HttpRequest => request(admin, '/state');
+
+export const getMetrics = (admin: Omit<Admin, 'key'>): HttpRequest => ({
+  url: `http://${admin.host}:${admin.port}/metrics`,
+  timeoutMs: 2000,
+});
+
+/** @throws Error with the gateway's own words for any status but 200. */
+async function read<T>(response: HttpResponse, parse: (text: string) => T): Promise<T> {
+  const text = await response.text();
+  if (response.status === 200) return parse(text);
+  throw new Error(`The gateway's admin port answered ${response.status}: ${text.slice(0, 500)}`);
+}
+
+export const settingsOf = (response: HttpResponse): Promise<Settings> => read(response, readSettings);
+
+export const revisionOf = (response: HttpResponse): Promise<number> =>
+  read(response, (text) => (JSON.parse(text) as { revision: number }).revision);
+
+export const stateOf = (response: HttpResponse): Promise<GatewayState> =>
+  read(response, (text) => JSON.parse(text) as GatewayState);

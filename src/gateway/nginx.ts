@@ -1,0 +1,215 @@
+/**
+ * The one renderer of nginx.conf. Everything that changes while the gateway runs is in settings.json and read by Lua;
+ * what is here needs a reload. Every directive whose default differs between nginx 1.22 and 1.31 is written out, so
+ * that both dialects behave alike.
+ */
+
+import { UserError } from '../errors.js';
+import { say } from '../say.js';
+
+/** What was found on the machine; see probe.ts. */
+export interface NginxBuild {
+  /** How to start it: the binary, or a loader and its arguments before the binary. */
+  readonly command: readonly [string, ...string[]];
+  readonly version: readonly [number, number, number];
+  /** Shared objects for load_module, in order; none where the Lua module is built in. */
+  readonly modules: readonly string[];
+  /** More folders for Lua's `require`, as patterns: '/x/lua/?.lua'. */
+  readonly luaPath?: readonly string[];
+  readonly luaCPath?: readonly string[];
+}
+
+export interface Listen {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface NginxOptions {
+  readonly build: Pick<NginxBuild, 'version' | 'modules' | 'luaPath' | 'luaCPath'>;
+  readonly listen: Listen;
+  /** On loopback only, except in a pod whose network policy keeps it inside. */
+  readonly admin: Listen;
+  readonly workers: number;
+  /** Set when the master is root. */
+  readonly workerUser?: { readonly user: string; readonly group: string };
+  /** Bytes of a request body. Bodies are kept in memory. Default 4 MiB. */
+  readonly maxBody?: number;
+  /** Longest silence of an engine, in seconds: above the longest prefill. Default 600. */
+  readonly engineSilence?: number;
+  /** How long an idle connection to an engine is kept, in seconds: below the engine's own limit. Default 4. */
+  readonly engineKeepAlive?: number;
+  /** Open connections a worker, callers and engines together. Default 16384. */
+  readonly connections?: number;
+}
+
+interface Route {
+  readonly name: string;
+  readonly location: string;
+  /** The engine's path; none when the gateway answers itself. */
+  readonly engine?: string;
+}
+
+export const routes: readonly Route[] = [
+  { name: 'chat', location: '= /v1/chat/completions', engine: '/v1/chat/completions' },
+  { name: 'completions', location: '= /v1/completions', engine: '/v1/completions' },
+  { name: 'embeddings', location: '= /v1/embeddings', engine: '/v1/embeddings' },
+  { name: 'models', location: '= /v1/models' },
+  { name: 'models', location: '^~ /v1/models/' },
+  { name: 'health', location: '= /health' },
+];
+
+/** Statuses that nginx raises before or instead of Lua; 494 to 497 are its own for broken headers and TLS. */
+const raised = '400 404 405 408 411 413 414 416 431 494 495 496 497 500 501 502 503 504 505';
+
+const address = (listen: Listen): string =>
+  `${listen.host.includes(':') ? `[${listen.host}]` : listen.host}:${listen.port}`;
+
+const quoted = (value: string): string => {
+  if (/["\\\n$;]/.test(value)) {
+    throw new UserError(
+      'gateway.path',
+      say(`nginx cannot take this path: ${value}`, `nginx 无法使用这个路径:${value}`),
+      {
+        hint: say('Choose a path without quotes, backslashes, $ and ;', '请改用不含引号、反斜杠、$ 和 ; 的路径'),
+        exit: 'unready',
+      },
+    );
+  }
+  return `"${value}"`;
+};
+
+const indent = (lines: readonly string[]): string[] => lines.map((line) => (line === '' ? line : `  ${line}`));
+const block = (head: string, lines: readonly string[]): string[] => [`${head} {`, ...indent(lines), '}'];
+
+const main = (options: NginxOptions): string[] => [
+  ...options.build.modules.map((path) => `load_module ${quoted(path)};`),
+  'daemon off;',
+  'pid nginx.pid;',
+  ...(options.workerUser ? [`user ${options.workerUser.user} ${options.workerUser.group};`] : []),
+  `worker_processes ${options.workers};`,
+  `worker_rlimit_nofile ${2 * (options.connections ?? 16384) + 1024};`,
+  'worker_shutdown_timeout 600s;',
+  'error_log stderr warn;',
+];
+
+const lua = (options: NginxOptions): string[] => {
+  const path = ['$prefix/lua/?.lua', ...(options.build.luaPath ?? []).map((p) => quoted(p).slice(1, -1))];
+  const cpath = (options.build.luaCPath ?? []).map((p) => quoted(p).slice(1, -1));
+  const user = options.workerUser ? `user = "${options.workerUser.user}"` : '';
+  return [
+    `lua_package_path "${path.join(';')};;";`,
+    ...(cpath.length ? [`lua_package_cpath "${cpath.join(';')};;";`] : []),
+    'lua_shared_dict gateway_settings 16m;',
+    'lua_shared_dict gateway_metrics 4m;',
+    'lua_shared_dict gateway_loads 1m;',
+    `init_by_lua_block { require("gateway").init({ ${user} }) }`,
+    'init_worker_by_lua_block { require("gateway").work() }',
+  ];
+};
+
+const http = (options: NginxOptions): string[] => {
+  const body = options.maxBody ?? 4 * 1024 * 1024;
+  return [
+    ...lua(options),
+    ...['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path tmp/${name};`),
+    'access_log off;',
+    'default_type application/json;',
+    'server_tokens off;',
+    'gzip off;',
+    'tcp_nodelay on;',
+    'merge_slashes off;',
+    'client_header_timeout 10s;',
+    'client_body_timeout 15s;',
+    'large_client_header_buffers 4 16k;',
+    'keepalive_timeout 75s;',
+    'keepalive_requests 100000;',
+    'reset_timedout_connection on;',
+    `client_max_body_size ${body};`,
+    `client_body_buffer_size ${body};`,
+  ];
+};
+
+const upstream = (options: NginxOptions): string[] =>
+  block('upstream engine', [
+    'server 0.0.0.1;',
+    'balancer_by_lua_block { require("gateway").balance() }',
+    'keepalive 256;',
+    'keepalive_requests 100000;',
+    `keepalive_timeout ${options.engineKeepAlive ?? 4}s;`,
+  ]);
+
+/** All headers towards the engine are written here, and none of the caller's passes by itself. */
+const proxy = (options: NginxOptions): string[] => [
+  'proxy_http_version 1.1;',
+  'proxy_pass_request_headers off;',
+  'proxy_set_header Host engine;',
+  'proxy_set_header Connection "";',
+  'proxy_set_header Content-Type application/json;',
+  'proxy_set_header Accept $http_accept;',
+  'proxy_set_header Authorization $gateway_authorization;',
+  'proxy_set_header X-Request-Id $gateway_id;',
+  'proxy_set_header traceparent $http_traceparent;',
+  'proxy_set_header tracestate $http_tracestate;',
+  'proxy_hide_header X-Request-Id;',
+  'proxy_buffering off;',
+  'proxy_ignore_client_abort off;',
+  'proxy_connect_timeout 1s;',
+  `proxy_send_timeout 30s;`,
+  `proxy_read_timeout ${options.engineSilence ?? 600}s;`,
+  // A POST is retried only with non_idempotent; a failure that came slowly has cost GPU time already.
+  'proxy_next_upstream error timeout invalid_header http_502 http_504 non_idempotent;',
+  'proxy_next_upstream_timeout 2500ms;',
+  'proxy_next_upstream_tries 0;',
+];
+
+const location = (route: Route): string[] =>
+  block(
+    `location ${route.location}`,
+    route.engine === undefined
+      ? [`content_by_lua_block { require("gateway").serve("${route.name}") }`]
+      : [
+          'set $args "";',
+          `access_by_lua_block { require("gateway").access("${route.name}") }`,
+          'body_filter_by_lua_block { require("gateway").chunk() }',
+          `proxy_pass http://engine${route.engine};`,
+        ],
+  );
+
+const gateway = (options: NginxOptions): string[] =>
+  block('server', [
+    `listen ${address(options.listen)} backlog=4096;`,
+    'server_name _;',
+    'set $gateway_id "";',
+    'set $gateway_authorization "";',
+    'add_header X-Request-Id $gateway_id always;',
+    'add_header X-Accel-Buffering no always;',
+    'log_by_lua_block { require("gateway").log() }',
+    `error_page ${raised} @refused;`,
+    ...proxy(options),
+    ...routes.flatMap(location),
+    ...block('location /', ['return 404;']),
+    ...block('location @refused', ['content_by_lua_block { require("gateway").refused() }']),
+  ]);
+
+const admin = (options: NginxOptions): string[] =>
+  block('server', [
+    `listen ${address(options.admin)};`,
+    'server_name _;',
+    'client_max_body_size 16m;',
+    'client_body_buffer_size 16m;',
+    ...block('location = /metrics', [
+      'allow 127.0.0.0/8;',
+      'allow ::1;',
+      'deny all;',
+      'content_by_lua_block { require("gateway").metrics() }',
+    ]),
+    ...block('location /', ['content_by_lua_block { require("gateway").admin() }']),
+  ]);
+
+/** @throws UserError `gateway.path` for a path that nginx.conf cannot carry. */
+export const renderNginx = (options: NginxOptions): string =>
+  `${[
+    ...main(options),
+    ...block('events', [`worker_connections ${options.connections ?? 16384};`]),
+    ...block('http', [...http(options), ...upstream(options), ...gateway(options), ...admin(options)]),
+  ].join('\n')}\n`;

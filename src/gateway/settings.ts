@@ -1,0 +1,89 @@
+/** What changes while the gateway runs: one JSON document with a growing revision, in settings.json beside nginx.conf. */
+
+export interface Key {
+  /** Public: 'key_' and 12 hex digits; this is what logs and lists show. */
+  readonly id: string;
+  readonly name: string;
+  /** Lower-case hex HMAC-SHA256 of the secret with the gateway's pepper. */
+  readonly hash: string;
+  readonly tenant: string;
+  /** Model ids the key may use; absent: all. */
+  readonly models?: readonly string[];
+  /** Seconds since 1970, as all times here. */
+  readonly createdAt: number;
+  readonly expiresAt?: number;
+  readonly revokedAt?: number;
+}
+
+export interface Peer {
+  /** An IP address. */
+  readonly host: string;
+  readonly port: number;
+  /** No new requests; those in hand are finished. */
+  readonly drain?: boolean;
+}
+
+export interface Version {
+  /** 'blue' or 'green'; a local deployment has one, 'blue'. */
+  readonly name: string;
+  /** Share of the model's requests; versions with 0 get none. */
+  readonly weight: number;
+  readonly peers: readonly Peer[];
+}
+
+export interface ServedModel {
+  /** As callers name it, and as the engine does. */
+  readonly id: string;
+  readonly aliases?: readonly string[];
+  readonly created?: number;
+  readonly ownedBy?: string;
+  readonly versions: readonly Version[];
+}
+
+export interface Settings {
+  readonly revision: number;
+  readonly keys: readonly Key[];
+  readonly models: readonly ServedModel[];
+}
+
+/** Read by nginx's master alone, mode 0600. */
+export interface Secrets {
+  readonly pepper: string;
+  readonly adminKey: string;
+  /** Sent to the engines as a bearer token. */
+  readonly engineKey?: string;
+}
+
+export const noSettings: Settings = { revision: 0, keys: [], models: [] };
+
+const next = (settings: Settings, change: Partial<Omit<Settings, 'revision'>>): Settings => ({
+  ...settings,
+  ...change,
+  revision: settings.revision + 1,
+});
+
+export const withKey = (settings: Settings, key: Key): Settings => next(settings, { keys: [...settings.keys, key] });
+
+/** The revoked key stays in the list, for the lists and the audit log; the gateway refuses it. */
+export const withoutKey = (settings: Settings, id: string, now: number): Settings =>
+  next(settings, { keys: settings.keys.map((key) => (key.id === id ? { ...key, revokedAt: now } : key)) });
+
+export const withModels = (settings: Settings, models: readonly ServedModel[]): Settings => next(settings, { models });
+
+const inModel = (settings: Settings, id: string, change: (version: Version) => Version): Settings =>
+  next(settings, {
+    models: settings.models.map((model) =>
+      model.id === id ? { ...model, versions: model.versions.map(change) } : model,
+    ),
+  });
+
+/** Versions that are not named keep their weight. */
+export const withWeights = (settings: Settings, model: string, weights: Readonly<Record<string, number>>): Settings =>
+  inModel(settings, model, (version) => ({ ...version, weight: weights[version.name] ?? version.weight }));
+
+export const withPeers = (settings: Settings, model: string, version: string, peers: readonly Peer[]): Settings =>
+  inModel(settings, model, (one) => (one.name === version ? { ...one, peers } : one));
+
+export const settingsText = (settings: Settings): string => `${JSON.stringify(settings, null, 1)}\n`;
+
+export const readSettings = (text: string): Settings => JSON.parse(text) as Settings;

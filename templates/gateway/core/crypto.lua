@@ -1,0 +1,69 @@
+-- libcrypto by FFI: nginx links it already, on every distribution and in OpenResty's image.
+local ffi = require "ffi"
+
+ffi.cdef [[
+int SHA256_Init(void *ctx);
+int SHA256_Update(void *ctx, const void *data, size_t len);
+int SHA256_Final(unsigned char *md, void *ctx);
+int CRYPTO_memcmp(const void *a, const void *b, size_t len);
+]]
+
+local C = ffi.C
+local SIZE = 128 -- SHA256_CTX has 112 bytes
+local digest = ffi.new "unsigned char[32]"
+local ctx = ffi.new("unsigned char[?]", SIZE)
+local BLOCK = 64
+
+local M = {}
+
+function M.sha256(text)
+  C.SHA256_Init(ctx)
+  C.SHA256_Update(ctx, text, #text)
+  C.SHA256_Final(digest, ctx)
+  return ffi.string(digest, 32)
+end
+
+local function pad(key, byte)
+  local out = ffi.new("unsigned char[?]", BLOCK)
+  for i = 0, BLOCK - 1 do
+    out[i] = bit.bxor(i < #key and key:byte(i + 1) or 0, byte)
+  end
+  local state = ffi.new("unsigned char[?]", SIZE)
+  C.SHA256_Init(state)
+  C.SHA256_Update(state, out, BLOCK)
+  return state
+end
+
+--- HMAC-SHA256 (RFC 2104) with the key's two blocks hashed once: about a fifth of what HMAC() costs in OpenSSL 3.
+--- @return function(text) -> 32 raw bytes
+function M.hmac_sha256(key)
+  if #key > BLOCK then key = M.sha256(key) end
+  local inner, outer = pad(key, 0x36), pad(key, 0x5c)
+  return function(text)
+    ffi.copy(ctx, inner, SIZE)
+    C.SHA256_Update(ctx, text, #text)
+    C.SHA256_Final(digest, ctx)
+    ffi.copy(ctx, outer, SIZE)
+    C.SHA256_Update(ctx, digest, 32)
+    C.SHA256_Final(digest, ctx)
+    return ffi.string(digest, 32)
+  end
+end
+
+--- Equal in a time that depends on the lengths alone.
+function M.equal(a, b)
+  return #a == #b and C.CRYPTO_memcmp(a, b, #a) == 0
+end
+
+local hex = {}
+for i = 0, 255 do hex[string.char(i)] = string.format("%02x", i) end
+
+function M.hex(bytes)
+  return (bytes:gsub(".", hex))
+end
+
+function M.unhex(text)
+  return (text:gsub("%x%x", function(pair) return string.char(tonumber(pair, 16)) end))
+end
+
+return M

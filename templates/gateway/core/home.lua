@@ -1,0 +1,20 @@
+-- The gateway's folder, held open by the master before it drops its rights: settings.json, secrets.json, audit/.
+local cjson = require "cjson.safe"
+local sys = require "core.sys"
+
+local M = { secrets = {} }
+
+--- Once, in the master. `user`: whom the workers run as, when the master is root.
+function M.open(path, user)
+  M.dir = assert(sys.open_dir(path))
+  M.audit = assert(sys.make_dir(M.dir, "audit", 448, user)) -- 0700
+  local text = assert(sys.read_at(M.dir, "secrets.json"))
+  M.secrets = assert(cjson.decode(text), "secrets.json is not JSON")
+  M.engine_authorization = M.secrets.engineKey and "Bearer " .. M.secrets.engineKey or ""
+end
+
+function M.read(name)
+  return sys.read_at(M.dir, name)
+end
+
+return M

@@ -1,0 +1,43 @@
+-- The state of a request, kept by the address of nginx's own request: unlike ngx.ctx it survives the redirect to an
+-- error page. Fields are set by the policy that owns them:
+--   id route engine started   from the start (ms, sys.msec)
+--   key tenant                policies.key
+--   body fields stream        policies.body
+--   model                     policies.model (the compiled model)
+--   version                   policies.version
+--   peer attempts tried       core.balancer
+--   first bytes whole prompt_tokens completion_tokens   policies.usage
+--   refusal                   core.reply
+local ffi = require "ffi"
+local base = require "resty.core.base"
+local sys = require "core.sys"
+
+local get_request = base.get_request
+local uintptr = ffi.typeof "uintptr_t"
+local live = {}
+
+local M = {}
+
+local function address()
+  return tonumber(ffi.cast(uintptr, get_request()))
+end
+
+function M.open(route, engine)
+  local req = { route = route, engine = engine, started = sys.msec(), attempts = 0, bytes = 0 }
+  live[address()] = req
+  return req
+end
+
+--- nil for a request that nginx itself refused before our first phase.
+function M.current()
+  return live[address()]
+end
+
+function M.close()
+  local key = address()
+  local req = live[key]
+  live[key] = nil
+  return req
+end
+
+return M

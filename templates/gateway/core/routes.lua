@@ -1,0 +1,8 @@
+-- What the gateway answers to; everything else is 404. nginx.conf names the paths, this table what may be asked there.
+return {
+  chat = { methods = "POST", body = true },
+  completions = { methods = "POST", body = true },
+  embeddings = { methods = "POST", body = true },
+  models = { methods = "GET" },
+  health = { methods = "GET" },
+}

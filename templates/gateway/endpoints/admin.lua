@@ -1,0 +1,76 @@
+-- The admin port, on its own listener with its own key: settings are put and read back here, state and metrics are told.
+local cjson = require "cjson.safe"
+local crypto = require "core.crypto"
+local home = require "core.home"
+local metrics = require "core.metrics"
+local peers = require "core.peers"
+local reply = require "core.reply"
+local settings = require "core.settings"
+
+local status = { stale = 409, busy = 409, invalid = 400, full = 507 }
+
+local function get_settings()
+  return reply.json(200, settings.text())
+end
+
+local function put_settings()
+  ngx.req.read_body()
+  local text = ngx.req.get_body_data()
+  if not text then return reply.refuse(nil, reply.refusal(400, "empty_body", "No settings were sent.")) end
+  local ok, code, reason = settings.offer(text)
+  if not ok then return reply.refuse(nil, reply.refusal(status[code], code, reason)) end
+  return reply.json(200, cjson.encode { revision = settings.current().revision })
+end
+
+local function version_state(version, loads)
+  local list = setmetatable({}, cjson.array_mt)
+  for i, peer in ipairs(version.peers) do
+    local address = peer.host .. ":" .. peer.port
+    list[i] = { address = address, load = loads[address] or 0, drain = peer.drain or false }
+  end
+  return { name = version.name, weight = version.weight, peers = list }
+end
+
+--- What is in force: revision, weights, and how many requests each peer has in hand over all workers.
+local function get_state()
+  local now, loads = settings.current(), peers.loads()
+  local models = setmetatable({}, cjson.array_mt)
+  for i, model in ipairs(now.models) do
+    local versions = {}
+    for j, version in ipairs(model.versions) do versions[j] = version_state(version, loads) end
+    models[i] = { id = model.id, versions = versions }
+  end
+  return reply.json(200, cjson.encode { revision = now.revision, models = models })
+end
+
+local function get_metrics()
+  local text = metrics.text()
+  ngx.header["Content-Type"] = "text/plain; version=0.0.4; charset=utf-8"
+  ngx.print(text)
+end
+
+local M = {}
+
+function M.metrics()
+  return get_metrics()
+end
+
+local handlers = {
+  ["GET /settings"] = get_settings,
+  ["PUT /settings"] = put_settings,
+  ["GET /state"] = get_state,
+}
+
+local function allowed()
+  local given = (ngx.var.http_authorization or ""):match "^Bearer (%S+)$"
+  return given and crypto.equal(crypto.sha256(given), crypto.sha256(home.secrets.adminKey))
+end
+
+function M.serve()
+  if not allowed() then return reply.refuse(nil, reply.refusal(401, "invalid_admin_key", "The admin key is needed.")) end
+  local handler = handlers[ngx.req.get_method() .. " " .. ngx.var.uri]
+  if not handler then return reply.refuse(nil, reply.refusal(404, "not_found", "There is nothing here.")) end
+  return handler()
+end
+
+return M

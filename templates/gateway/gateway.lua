@@ -1,0 +1,95 @@
+-- The entry of each of nginx's phases. What a request goes through is listed in core/pipeline.lua.
+require "resty.core"
+local admin = require "endpoints.admin"
+local balancer = require "core.balancer"
+local home = require "core.home"
+local metrics = require "core.metrics"
+local outcome = require "core.outcome"
+local peers = require "core.peers"
+local reply = require "core.reply"
+local request = require "core.request"
+local settings = require "core.settings"
+
+local endpoints = {
+  models = require "endpoints.models",
+  health = require "endpoints.health",
+}
+
+local M = { admin = admin.serve, metrics = admin.metrics }
+
+--- In the master. `options.user`: whom the workers run as, when the master is root.
+function M.init(options)
+  home.open(ngx.config.prefix(), options.user)
+  settings.load()
+end
+
+--- In each worker.
+function M.work()
+  settings.work()
+  peers.work()
+  metrics.work()
+end
+
+--- One revision of the settings holds for a request's whole life.
+local function open(route, engine)
+  local req = request.open(route, engine)
+  req.now = settings.current()
+  return req
+end
+
+--- A refusal ends the request inside reply.refuse.
+local function admit(req, phase)
+  for i = 1, #phase do
+    local refusal = phase[i](req, req.now)
+    if refusal then return reply.refuse(req, refusal) end
+  end
+end
+
+--- A route that an engine answers.
+function M.access(route)
+  local req = open(route, true)
+  admit(req, req.now.access.engine)
+  ngx.var.gateway_authorization = home.engine_authorization
+end
+
+function M.balance()
+  return balancer.pick(request.current())
+end
+
+--- A route that the gateway answers from what it knows.
+function M.serve(route)
+  local req = open(route, false)
+  if route ~= "health" then admit(req, req.now.access.own) end
+  return endpoints[route](req, req.now)
+end
+
+--- Each piece of an engine's answer on its way to the caller.
+function M.chunk()
+  local req = request.current()
+  if not req or req.refusal or req.attempts == 0 then return end
+  local phase = req.now.chunk
+  local data, last = ngx.arg[1], ngx.arg[2]
+  for i = 1, #phase do
+    local other = phase[i](req, data, last)
+    if other then
+      data = other
+      ngx.arg[1] = other
+    end
+  end
+end
+
+--- nginx itself refused, or no engine answered: the same error shape.
+function M.refused()
+  local req = request.current() or open("none", false)
+  return reply.refuse(req, outcome.refusal(req, ngx.status))
+end
+
+function M.log()
+  local req = request.close()
+  if not req or req.route == "health" then return end
+  req.outcome = outcome.of(req)
+  local phase = req.now.done
+  for i = 1, #phase do phase[i](req, req.now) end
+end
+
+return M

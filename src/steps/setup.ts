@@ -7,6 +7,12 @@ export const processNames: readonly string[] = ['engine', 'gateway', 'supervisor
 
 export const logFile = (home: string, name: string): string => `${home}/logs/${name}.log`;
 
+/** The bearer token the gateway shows the engine; mode 0600. */
+export const engineKeyFile = (home: string): string => `${home}/engine/key`;
+
+/** Holds the first API key until `init` has shown it, then it is removed. */
+export const firstKeyFile = (home: string): string => `${home}/gateway/first-key`;
+
 export type ModelSource =
   | { readonly kind: 'demo' }
   | { readonly kind: 'file' }

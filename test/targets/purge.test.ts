@@ -1,0 +1,51 @@
+import { expect, it } from 'vitest';
+import { purge, purgeable, sweep, useCache } from '../../src/targets/purge.js';
+import { type FakeWorld, fakeWorld } from '../world/fake.js';
+
+async function deployed(world: FakeWorld): Promise<void> {
+  const { home, cache } = world.places;
+  for (const folder of [`${home}/gateway/lua`, `${home}/run`, `${cache}/runtime/x`, `${cache}/models`]) {
+    await world.files.makeDir(folder);
+    await world.files.write(`${folder}/file`, 'x');
+  }
+  await world.files.write(`${home}/deployment.json`, '{}');
+  await useCache(world);
+}
+
+it('removes all that we made', async () => {
+  const world = fakeWorld();
+  await deployed(world);
+  await purge(world, await purgeable(world));
+  expect(await sweep(world)).toEqual([]);
+  expect([...world.disk.keys()]).toEqual([]);
+  expect([...world.folders.keys()].filter((path) => path.startsWith('/home/u/'))).toEqual([]);
+});
+
+it('leaves what is not ours, and says where', async () => {
+  const world = fakeWorld();
+  await deployed(world);
+  await world.files.write(`${world.places.home}/notes.txt`, 'mine');
+  await purge(world, await purgeable(world));
+  expect(await sweep(world)).toEqual([world.places.home]);
+  expect([...world.disk.keys()]).toEqual([`${world.places.home}/notes.txt`]);
+});
+
+it('leaves the cache to another home that uses it', async () => {
+  const world = fakeWorld();
+  await deployed(world);
+  const other = { ...world, places: { ...world.places, home: '/home/u/other' } };
+  await other.files.makeDir(other.places.home);
+  await useCache(other);
+  const what = await purgeable(world);
+  expect(what.keptFor).toEqual(['/home/u/other']);
+  await purge(world, what);
+  expect(world.disk.has(`${world.places.cache}/models/file`)).toBe(true);
+  expect((await purgeable(other)).keptFor).toEqual([]);
+});
+
+it('finds nothing the second time', async () => {
+  const world = fakeWorld();
+  await deployed(world);
+  await purge(world, await purgeable(world));
+  expect((await purgeable(world)).paths).toEqual([]);
+});

@@ -97,7 +97,7 @@ export async function until<T>(
 /** Writes the folder; returns the plan. */
 export async function layOut(
   settings: Settings,
-  options: Partial<NginxOptions> & { nginx?: BuildName } = {},
+  options: Partial<Omit<NginxOptions, 'build'>> & { nginx?: BuildName } = {},
 ): Promise<GatewayPlan> {
   const directory = await mkdtemp(join(tmpdir(), 'gateway-'));
   await chmod(directory, 0o755);
@@ -131,7 +131,7 @@ export function parseAudit(text: string): readonly AuditLine[] {
 
 export async function startGateway(
   settings: Settings,
-  options: Partial<NginxOptions> & { nginx?: BuildName } = {},
+  options: Partial<Omit<NginxOptions, 'build'>> & { nginx?: BuildName } = {},
 ): Promise<Gateway> {
   const plan = await layOut(settings, options);
   const { directory } = plan;

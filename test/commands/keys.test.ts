@@ -1,0 +1,87 @@
+/** `keys` against a real gateway: what the command prints is what the gateway goes by. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { verb } from '../../src/commands/keys.js';
+import { UserError } from '../../src/errors.js';
+import { secretsAsFile, settingsAsFile } from '../../src/gateway/files.js';
+import { systemHttp } from '../../src/hosts/http.js';
+import { deploymentFile } from '../../src/targets/deployment.js';
+import type { Value } from '../../src/verb.js';
+import { startEngine, type TestEngine } from '../gateway/engine.js';
+import { type Gateway, secrets, startGateway, testSettings } from '../gateway/harness.js';
+import { type FakeWorld, fakeWorld } from '../world/fake.js';
+
+let engine: TestEngine;
+let gateway: Gateway;
+beforeAll(async () => {
+  engine = await startEngine();
+  gateway = await startGateway(testSettings([engine.peer]));
+});
+afterAll(async () => {
+  await gateway?.stop();
+  await engine?.stop();
+});
+
+async function homeOf(adminPort: number): Promise<FakeWorld> {
+  const world = fakeWorld({ http: systemHttp });
+  const { home } = world.places;
+  await world.files.makeDir(`${home}/gateway`);
+  const deployment = { name: 'd', gateway: { host: '127.0.0.1', port: 1, adminPort } };
+  await world.files.write(deploymentFile(home), JSON.stringify(deployment));
+  for (const file of [
+    settingsAsFile(`${home}/gateway`, testSettings([engine.peer], { revision: Date.now() })),
+    secretsAsFile(`${home}/gateway`, secrets),
+  ]) {
+    await world.files.write(file.path, file.content, file.mode);
+  }
+  return world;
+}
+
+async function keys(world: FakeWorld, words: string, options: Record<string, Value> = {}): Promise<unknown> {
+  const [name, ...args] = words.split(' ');
+  const before = world.out.length;
+  const { verb: one } = verb.verbs!.find((sub) => sub.name === name)!;
+  await one.run!({ args, options, json: true, yes: true, verbose: false }, world);
+  return JSON.parse(world.out.slice(before).join(''));
+}
+
+const asked = async (secret: string): Promise<number> => {
+  const response = await gateway.post({ model: 'm' }, { headers: { authorization: `Bearer ${secret}` } });
+  await response.text();
+  return response.status;
+};
+
+describe('keys', () => {
+  it('create lets in at once, revoke refuses at once', async () => {
+    const world = await homeOf(gateway.admin.port);
+    const made = (await keys(world, 'create ci', { expires: '1d' })) as { id: string; secret: string; live: boolean };
+    expect(made).toMatchObject({ name: 'ci', state: 'active', live: true, expiresAt: '2026-11-25T00:00:00.000Z' });
+    expect(await asked(made.secret)).toBe(200);
+    expect(await keys(world, 'list')).toHaveLength(2);
+    expect(world.disk.get(`${world.places.home}/gateway/settings.json`)!.content.toString()).not.toContain(made.secret);
+    expect(await keys(world, 'revoke ci')).toMatchObject({ id: made.id, state: 'revoked', live: true });
+    expect(await asked(made.secret)).toBe(401);
+  });
+
+  it('a key for one model is made only for a model that is served', async () => {
+    const world = await homeOf(gateway.admin.port);
+    expect(await keys(world, 'create x', { model: ['m'] })).toMatchObject({ models: ['m'] });
+    await expect(keys(world, 'create x', { model: ['nope'] })).rejects.toMatchObject({ id: 'keys.model' });
+  });
+
+  it('with the gateway down the file alone is changed, and that is said', async () => {
+    const world = await homeOf(1);
+    expect(await keys(world, 'create later')).toMatchObject({ live: false });
+    expect(await keys(world, 'list')).toHaveLength(2);
+  });
+
+  it.each([
+    ['revoke nobody', {}, 'keys.unknown'],
+    ['create x', { tenant: 'a"b' }, 'keys.word'],
+    ['create x', { expires: 'never' }, 'keys.expiry'],
+  ])('%s %j is a usage error', async (words, options, id) => {
+    const world = await homeOf(1);
+    const error = await keys(world, words, options).catch((thrown) => thrown);
+    expect(error).toBeInstanceOf(UserError);
+    expect(error).toMatchObject({ id, exit: 'usage' });
+  });
+});

@@ -1,0 +1,30 @@
+import { say } from '../say.js';
+import { bytes, object, port, string } from './schema.js';
+
+export const gateway = object(
+  {
+    host: string({
+      says: say('The address it listens on; 127.0.0.1 is this machine only.', '监听地址；127.0.0.1 表示仅限本机访问。'),
+      pattern: {
+        regexp: '^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*)$',
+        means: say('an IP address or a host name', 'IP 地址或主机名'),
+      },
+      max: 253,
+      initial: '127.0.0.1',
+    }),
+    port: port({
+      says: say(
+        'The port of the API. Left out, the next free one is taken when 8080 is in use.',
+        'API 端口。省略时若 8080 已被占用，则取下一个空闲端口。',
+      ),
+      initial: 8080,
+    }),
+    maxBodyBytes: bytes({
+      says: say('The largest request that is read.', '请求体的大小上限。'),
+      min: 1024,
+      max: 1024 * 1024 * 1024,
+      initial: '4MiB',
+    }),
+  },
+  { says: say('The gateway: what people call.', '网关：对外提供服务的入口。') },
+);

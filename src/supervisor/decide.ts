@@ -204,7 +204,8 @@ function settle(unit: Unit, all: readonly Unit[], state: Supervised, now: number
       return [unit, []];
     case 'up': {
       const cause = stopCause(unit, life, all, state);
-      return cause ? stop(unit, life, cause, now) : attend(unit, life, now);
+      if (cause) return stop(unit, life, cause, now);
+      return state.ending || !unit.wanted ? [unit, []] : attend(unit, life, now);
     }
     case 'stopping':
       if (now < life.killAt) return [unit, []];

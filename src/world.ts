@@ -74,8 +74,10 @@ export interface HttpRequest {
   readonly url: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array;
-  /** Until the response headers, in ms. Default 10 000. */
+  /** Until the response headers, in ms. Default 10 000; 0 is no limit. */
   readonly timeoutMs?: number;
+  /** Without a byte of the body, in ms; then it ends with an error. Default 0: no limit. */
+  readonly idleTimeoutMs?: number;
   readonly signal?: AbortSignal;
 }
 
@@ -89,6 +91,8 @@ export interface HttpResponse {
 
 /** Times are `clock.monotonic()` stamps taken first thing when the event reaches us. */
 export interface StreamHandler {
+  /** A connection is there and the request is about to be written: what came before was waiting for it. */
+  onSent?(at: number): void;
   onHeaders(status: number, headers: Readonly<Record<string, string>>, at: number): void;
   onData(chunk: Uint8Array, at: number): void;
   /** Exactly one of onEnd and onError is called, once. */
@@ -97,9 +101,12 @@ export interface StreamHandler {
 }
 
 export interface Http {
-  /** Rejects with the network's error only; any status is an answer. Follows no redirect. */
+  /**
+   * Rejects with the network's error only; any status is an answer. Follows no redirect. The body wants to be read to
+   * its end (or the signal aborted): its connection is held until then.
+   */
   request(request: HttpRequest): Promise<HttpResponse>;
-  /** The load generator's path: no promise per chunk, connections kept open. Returns when all is ended. */
+  /** The load generator's path: no promise per chunk, connections kept open, one request at a time on each. */
   stream(request: HttpRequest, handler: StreamHandler): void;
 }
 

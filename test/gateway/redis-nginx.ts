@@ -21,6 +21,9 @@ const handler = `
 local cjson = require "cjson"
 ngx.req.read_body()
 local input = cjson.decode(ngx.req.get_body_data())
+for i = 1, input.count do
+  if input.args[i] == cjson.null then input.args[i] = nil end
+end
 local code, err = loadstring(input.code)
 if not code then ngx.status = 500 ngx.print(err) return end
 local out = { pcall(code, unpack(input.args, 1, input.count)) }

@@ -55,7 +55,7 @@ function configuration(folder: string, port: number, options: ServerOptions): st
     ...listen,
     ...(options.tls ? ['--tls-ca-cert-file', 'ca.crt', '--tls-auth-clients', 'no'] : []),
     ...(options.password ? ['--requirepass', options.password] : []),
-    ...(options.user ? ['--user', options.user] : []),
+    ...(options.user ? ['--user', ...options.user.split(' ')] : []),
     ...(options.cluster ? ['--cluster-enabled', 'yes', '--cluster-node-timeout', '1000'] : []),
     ...(options.more ?? []),
   ];

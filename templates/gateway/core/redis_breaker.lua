@@ -1,18 +1,26 @@
 -- A breaker for each Redis node, shared by all workers. One answer that comes too late opens it, and so do some refused
 -- or broken connections within a window. While it is open nobody asks the node; a timer pings it, so that no request
--- ever pays for the probe. The mark expires by itself, in case the worker that owns the probe has died.
+-- ever pays for the probe. The mark expires by itself, in case the worker that owns the probe has died, or stopped to
+-- ask: a node that nobody wants any more (other settings are in force) is not pinged for ever.
+local sys = require "core.sys"
+
 local dict = ngx.shared.gateway_redis
+local msec = sys.msec
 
 local LEASE = 3 -- times the cool-down
+local FORGOTTEN = 10000 -- ms
 
 local M = {}
 
+--- @param identity tells apart the same node under other settings, e.g. with another password
 --- @param options failures, windowS, coolDownS
-function M.new(name, options)
-  return { name = name, open_key = "open:" .. name, count_key = "failures:" .. name, options = options }
+function M.new(name, identity, options)
+  local key = identity .. " " .. name
+  return { name = name, open_key = "open:" .. key, count_key = "failures:" .. key, options = options, asked = 0 }
 end
 
 function M.allows(breaker)
+  breaker.asked = msec()
   return not dict:get(breaker.open_key)
 end
 
@@ -28,7 +36,7 @@ local function later(breaker, ping)
 end
 
 function probe(premature, breaker, ping)
-  if premature then return end
+  if premature or msec() - breaker.asked > FORGOTTEN then return end
   if ping() then
     dict:delete(breaker.open_key)
     return ngx.log(ngx.WARN, "redis ", breaker.name, " answers again")

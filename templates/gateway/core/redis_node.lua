@@ -9,8 +9,6 @@ local tcp = ngx.socket.tcp
 
 local IDLE = 60000 -- ms; below Redis' own `timeout` where one is set
 local BUSY = "too many waiting connect operations"
--- Redis' words for a node that cannot serve for now.
-local UNWELL = { LOADING = true, MASTERDOWN = true, READONLY = true, CLUSTERDOWN = true }
 
 local M = {}
 
@@ -25,7 +23,7 @@ local function preamble(options)
   return list
 end
 
---- @param options see RedisOptions in src/gateway/redis.ts; `pool` names the pools apart over changes of settings
+--- @param options see RedisOptions in src/gateway/cache.ts; `identity` keeps pools and breakers of other settings apart
 function M.new(host, port, options)
   local name = port == 0 and host or host .. ":" .. port
   return {
@@ -34,8 +32,12 @@ function M.new(host, port, options)
     port = port,
     options = options,
     preamble = preamble(options),
-    breaker = breaker.new(name, options.breaker),
-    pool = { pool = "redis " .. options.pool .. " " .. name, pool_size = options.connections, backlog = options.waiting },
+    breaker = breaker.new(name, options.identity, options.breaker),
+    pool = {
+      pool = "redis " .. options.identity .. " " .. name,
+      pool_size = options.connections,
+      backlog = options.waiting,
+    },
   }
 end
 
@@ -159,15 +161,14 @@ function M.ask(node, commands, deadline)
     count "busy"
     return nil, err
   end
-  local unwell = replies and UNWELL[M.word(replies[1])] and replies[1].error
-  if replies and not unwell then
+  if replies then
     count "ok"
     return replies
   end
   local slow = err == "timeout"
   count(slow and "timeout" or "down")
-  breaker.failed(node.breaker, slow, unwell or err, ping(node))
-  return nil, unwell or err
+  breaker.failed(node.breaker, slow, err, ping(node))
+  return nil, err
 end
 
 return M

@@ -59,7 +59,7 @@ export const routes: readonly Route[] = [
 ];
 
 /** Statuses that nginx raises before or instead of Lua; 494 to 497 are its own for broken headers and TLS. */
-const raised = '400 404 405 408 411 413 414 416 431 494 495 496 497 500 501 502 503 504 505';
+const raised = '400 404 405 408 411 413 414 416 431 494 495 496 497 500 501 505';
 
 const address = (listen: Listen): string =>
   `${listen.host.includes(':') ? `[${listen.host}]` : listen.host}:${listen.port}`;
@@ -184,11 +184,14 @@ const gateway = (options: NginxOptions): string[] =>
     'add_header X-Request-Id $gateway_id always;',
     'add_header X-Accel-Buffering no always;',
     'log_by_lua_block { require("gateway").log() }',
-    `error_page ${raised} @refused;`,
+    // A named location keeps the method, for another try; it cannot be reached by a request whose URI was not readable.
+    'error_page 502 503 504 @failed;',
+    `error_page ${raised} /refused;`,
     ...proxy(options),
     ...routes.flatMap(location),
     ...block('location /', ['return 404;']),
-    ...block('location @refused', ['content_by_lua_block { require("gateway").refused() }']),
+    ...block('location @failed', ['content_by_lua_block { require("gateway").refused() }']),
+    ...block('location = /refused', ['internal;', 'content_by_lua_block { require("gateway").refused() }']),
   ]);
 
 const admin = (options: NginxOptions): string[] =>

@@ -100,6 +100,8 @@ export interface TestEngine {
   /** Behaviours for the next requests, in order; after them `usual` again. */
   next(...behaviours: Behaviour[]): void;
   usual(behaviour: Behaviour): void;
+  /** Empties `seen` and the queue. */
+  forget(): void;
   connections(): number;
   stop(): Promise<void>;
 }
@@ -135,6 +137,10 @@ export async function startEngine(usual: Behaviour = answer): Promise<TestEngine
     next: (...behaviours) => queue.push(...behaviours),
     usual: (behaviour) => {
       standing = behaviour;
+    },
+    forget() {
+      seen.length = 0;
+      queue.length = 0;
     },
     connections: () => connections,
     async stop() {

@@ -4,35 +4,48 @@ local balancer = require "ngx.balancer"
 local peers = require "core.peers"
 
 local TRIES = 3
+-- Ends the request with 502 on every build; ngx.exit(504) or ngx.ERROR would make it 500 on a plain nginx.
+local NO_MORE = -3
 
 local M = {}
 
-function M.pick(req)
-  local before = req.peer
-  if before then
-    local _, status = balancer.get_last_failure()
-    peers.leave(before, status or 502)
-    req.peer = nil
-  end
+--- The peer that was asked before gave no answer: its load goes back.
+local function give_back(req)
+  local _, status = balancer.get_last_failure()
+  peers.leave(req.peer, status or 502)
+  req.holding = false
+end
+
+local function next_peer(req)
   -- nginx adds a try of its own for a kept connection that was reset: count here.
-  if req.attempts >= TRIES then return ngx.exit(ngx.ERROR) end
+  if req.attempts >= TRIES then return nil end
   local peer = peers.choose(req.version, req.tried)
-  -- A lone peer may be asked again only when nginx does so for a kept connection that had gone stale.
-  if not peer and before and #req.version.peers == 1 then peer = before end
-  if not peer then return ngx.exit(ngx.ERROR) end
+  if peer then return peer end
+  -- A lone peer is asked again when nginx found its kept connection gone stale.
+  return #req.version.peers == 1 and req.peer or nil
+end
+
+function M.pick(req)
+  if req.holding then give_back(req) end
+  local peer = next_peer(req)
+  if not peer then return ngx.exit(NO_MORE) end
+  local first = req.attempts == 0
+  if first then
+    local more = math.min(TRIES, #req.version.peers) - 1
+    if more > 0 then
+      req.tried = {}
+      balancer.set_more_tries(more)
+    end
+  end
+  if req.tried then req.tried[peer] = true end
   req.attempts = req.attempts + 1
   req.peer = peer
-  req.tried = req.tried or {}
-  req.tried[peer] = true
+  req.holding = true
   peers.enter(peer)
-  if req.attempts == 1 then
-    local more = math.min(TRIES - 1, #req.version.peers - 1)
-    if more > 0 then balancer.set_more_tries(more) end
-  end
   local ok, err = balancer.set_current_peer(peer.host, peer.port)
   if not ok then
     ngx.log(ngx.ERR, "peer ", peer.address, ": ", err)
-    return ngx.exit(ngx.ERROR)
+    return ngx.exit(NO_MORE)
   end
 end
 

@@ -2,10 +2,10 @@
 -- error page. Fields are set by the policy that owns them:
 --   id route engine started   from the start (ms, sys.msec)
 --   key tenant                policies.key
---   body fields stream        policies.body
+--   doc fields stream         policies.body (core.json; its fields' values)
 --   model                     policies.model (the compiled model)
 --   version                   policies.version
---   peer attempts tried       core.balancer
+--   peer holding attempts tried   core.balancer (the peer asked last; whether we count on its load)
 --   first bytes whole prompt_tokens completion_tokens   policies.usage
 --   refusal                   core.reply
 local ffi = require "ffi"

@@ -2,6 +2,7 @@
 local cjson = require "cjson.safe"
 local crypto = require "core.crypto"
 local home = require "core.home"
+local json = require "core.json"
 local metrics = require "core.metrics"
 local peers = require "core.peers"
 local reply = require "core.reply"
@@ -23,24 +24,25 @@ local function put_settings()
 end
 
 local function version_state(version, loads)
-  local list = setmetatable({}, cjson.array_mt)
+  local list = {}
   for i, peer in ipairs(version.peers) do
     local address = peer.host .. ":" .. peer.port
-    list[i] = { address = address, load = loads[address] or 0, drain = peer.drain or false }
+    list[i] = cjson.encode { address = address, load = loads[address] or 0, drain = peer.drain or false }
   end
-  return { name = version.name, weight = version.weight, peers = list }
+  local head = cjson.encode { name = version.name, weight = version.weight }
+  return head:sub(1, -2) .. ',"peers":' .. json.list(list) .. "}"
 end
 
 --- What is in force: revision, weights, and how many requests each peer has in hand over all workers.
 local function get_state()
   local now, loads = settings.current(), peers.loads()
-  local models = setmetatable({}, cjson.array_mt)
+  local models = {}
   for i, model in ipairs(now.models) do
     local versions = {}
     for j, version in ipairs(model.versions) do versions[j] = version_state(version, loads) end
-    models[i] = { id = model.id, versions = versions }
+    models[i] = '{"id":' .. cjson.encode(model.id) .. ',"versions":' .. json.list(versions) .. "}"
   end
-  return reply.json(200, cjson.encode { revision = now.revision, models = models })
+  return reply.json(200, '{"revision":' .. now.revision .. ',"models":' .. json.list(models) .. "}")
 end
 
 local function get_metrics()

@@ -22,7 +22,7 @@ end
 
 local function access(req, settings)
   local given = ngx.var.http_authorization
-  if not given then return missing end
+  if not given or given == "" then return missing end
   local secret = #given <= LONGEST and given:match(SCHEME)
   local key = secret and settings.key_by_hash[hash(secret)]
   if not key then return wrong end

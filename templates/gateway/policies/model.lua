@@ -1,4 +1,5 @@
--- The model that was asked for: known here, and within the key's scope.
+-- The model that was asked for: known here, and within the key's scope. The engine is asked by the model's own name.
+local json = require "core.json"
 local reply = require "core.reply"
 
 local function compile(settings)
@@ -23,9 +24,11 @@ local function access(req, settings)
   end
   local model = settings.model_by_id[id]
   if not model or (req.key.allowed and not req.key.allowed[model.id]) then
-    local text = "The model `" .. id:sub(1, 100) .. "` does not exist or you do not have access to it."
+    local shown = id:find "^[%w%p ]+$" and "`" .. id:sub(1, 100) .. "`" or "of that name"
+    local text = "The model " .. shown .. " does not exist or you do not have access to it."
     return reply.refusal(404, "model_not_found", text, "model")
   end
+  if id ~= model.id then ngx.req.set_body_data(json.with(req.doc, "model", '"' .. model.id .. '"')) end
   req.model = model
 end
 

@@ -2,10 +2,9 @@
 local peers = require "core.peers"
 
 local function done(req)
-  local peer = req.peer
-  if not peer then return end
+  if not req.holding then return end
   local failed = not req.first and ngx.status >= 500 and ngx.status
-  peers.leave(peer, failed or nil)
+  peers.leave(req.peer, failed or nil)
 end
 
 return { done = done, engine = true }

@@ -26,6 +26,30 @@ export interface Host {
   run(command: Command, options?: RunOptions): Promise<Result>;
   /** Starts a process that outlives us, in a session of its own, both streams appended to `log`. */
   start(command: Command, log: string): Promise<Background>;
+  /**
+   * Whole or not at all: written beside, its hash checked, synced, renamed. The folder must be there.
+   * Rejects with UserError `file.write`.
+   */
+  put(path: string, content: string | Uint8Array | Upload, options?: PutOptions): Promise<void>;
+  /** UTF-8 text; undefined for a path that is not there. Rejects with UserError `file.read`. */
+  read(path: string, options?: { readonly sudo?: boolean }): Promise<string | undefined>;
+}
+
+export interface PutOptions {
+  /** Default 0600. */
+  readonly mode?: number;
+  /** `user:group`, by name or number. Default: who writes. */
+  readonly owner?: string;
+  /** Written as root. */
+  readonly sudo?: boolean;
+}
+
+/** Content too large for memory. */
+export interface Upload {
+  readonly bytes: number;
+  /** Lower-case hex. */
+  readonly sha256: string;
+  chunks(): AsyncIterable<Uint8Array>;
 }
 
 export interface Stat {

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { type Command, isSupply } from '../command.js';
 import type { Background, Host, Result, RunOptions } from '../world.js';
+import { placed } from './placed.js';
 
 const defaultTimeoutMs = 30_000;
 
@@ -20,16 +21,23 @@ function argv(command: Command, env: Record<string, string>): [string, ...string
   return ['sudo', '-n', ...(kept.length > 0 ? [`--preserve-env=${kept.join(',')}`] : []), '--', ...command.argv];
 }
 
-async function run(command: Command, options: RunOptions = {}): Promise<Result> {
+type Input = string | Uint8Array | AsyncIterable<Uint8Array>;
+
+async function standardInput(stdin: Command['stdin'], given: Input | undefined) {
+  const input = given ?? (isSupply(stdin) ? await stdin.get() : stdin);
+  if (input === undefined) return { stdin: 'ignore' as const };
+  return typeof input === 'string' || input instanceof Uint8Array ? { input } : { stdin: input };
+}
+
+/** @param given instead of the command's own input */
+async function run(command: Command, options: RunOptions = {}, given?: Input): Promise<Result> {
   const { execa } = await import('execa');
   const env = await environment(command);
   const [program, ...args] = argv(command, env);
   const child = execa(program, args, {
     env,
     ...(command.cwd === undefined ? {} : { cwd: command.cwd }),
-    ...(command.stdin === undefined
-      ? { stdin: 'ignore' as const }
-      : { input: isSupply(command.stdin) ? await command.stdin.get() : command.stdin }),
+    ...(await standardInput(command.stdin, given)),
     timeout: command.timeoutMs ?? defaultTimeoutMs,
     forceKillAfterDelay: 5000,
     maxBuffer: 64 << 20,
@@ -92,4 +100,9 @@ async function start(command: Command, log: string): Promise<Background> {
   }
 }
 
-export const localHost: Host = { name: 'localhost', run, start };
+export const localHost: Host = {
+  name: 'localhost',
+  run: (command, options) => run(command, options),
+  start,
+  ...placed('localhost', (command, input) => run(command, {}, input)),
+};

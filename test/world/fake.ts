@@ -188,6 +188,11 @@ function fakeHost(self: () => FakeWorld, options: FakeOptions): Host {
       self().alive.set(pid, `boot:${pid}`);
       return { pid };
     },
+    put: async (path, content, { mode } = {}) => {
+      if (typeof content === 'object' && 'chunks' in content) throw new Error('no uploads in this world');
+      await self().files.write(path, content, mode);
+    },
+    read: (path) => self().files.readIfAny(path),
   };
 }
 

@@ -3,22 +3,33 @@ import { say } from '../say.js';
 import type { TaskSink, World } from '../world.js';
 import { note } from './journal.js';
 import { perform } from './perform.js';
-import { type Action, type Step, show } from './step.js';
+import { type Action, NotYet, type Step, show } from './step.js';
 
 export interface Planned<C> {
   readonly step: Step<C>;
   /** Undefined when the machine shows the effect already. */
   readonly actions: readonly Action[] | undefined;
+  /** The step whose effect they depend on, where they cannot be told yet. */
+  readonly after?: string;
 }
 
 /** What would be done, in order, as far as it can be told before anything is. */
 export async function plan<C>(steps: readonly Step<C>[], context: C, world: World): Promise<Planned<C>[]> {
   const planned: Planned<C>[] = [];
   for (const step of steps) {
-    const done = await step.done(context, world);
-    planned.push({ step, actions: done ? undefined : await step.apply(context, world) });
+    planned.push(await planStep(step, context, world));
   }
   return planned;
+}
+
+async function planStep<C>(step: Step<C>, context: C, world: World): Promise<Planned<C>> {
+  if (await step.done(context, world)) return { step, actions: undefined };
+  try {
+    return { step, actions: await step.apply(context, world) };
+  } catch (error) {
+    if (error instanceof NotYet) return { step, actions: [], after: error.after };
+    throw error;
+  }
 }
 
 export interface Applied {

@@ -37,10 +37,8 @@ export async function perform(action: Action, world: World, note: Note): Promise
       return files.remove(action.path);
     case 'fetch':
       return fetch(action, world, note);
-    case 'start':
-      return void (await world.host.start(action.command, action.log));
-    case 'signal':
-      return void world.processes.kill(action.pid, action.signal);
+    case 'supervise':
+      return supervise(world);
     case 'wait':
       return wait(action, world, note);
   }
@@ -62,6 +60,7 @@ async function run(action: Action & { kind: 'run' }, world: World, note: Note): 
   };
   const result = await world.host.run(action.command, { onLine, signal: world.stop });
   if (result.code === 0 || world.stop.aborted) return;
+  if (action.failed) throw action.failed(result);
   const line = showCommand(action.command);
   throw new UserError(
     'command.failed',
@@ -75,6 +74,11 @@ async function run(action: Action & { kind: 'run' }, world: World, note: Note): 
 async function fetch(action: Action & { kind: 'fetch' }, world: World, note: Note): Promise<void> {
   const { download, progressText } = await import('../models/fetch.js');
   await download(world, action, (progress) => note(progressText(progress)));
+}
+
+async function supervise(world: World): Promise<void> {
+  const { startSupervision } = await import('../supervisor/control.js');
+  await startSupervision(world);
 }
 
 async function wait(action: Action & { kind: 'wait' }, world: World, note: Note): Promise<void> {

@@ -1,6 +1,7 @@
 import { type Command, isSupply, type Supply, show as showCommand } from '../command.js';
+import type { UserError } from '../errors.js';
 import type { Text } from '../say.js';
-import type { World } from '../world.js';
+import type { Result, World } from '../world.js';
 
 /** Content that is made when it is needed: a secret, or bytes too large for a plan. */
 export interface Made {
@@ -10,7 +11,8 @@ export interface Made {
 }
 
 export type Action =
-  | { readonly kind: 'run'; readonly command: Command }
+  /** `failed`: what a status other than 0 means for the user; without it the command's own last lines are shown. */
+  | { readonly kind: 'run'; readonly command: Command; readonly failed?: (result: Result) => UserError }
   | { readonly kind: 'dir'; readonly path: string; readonly mode: number; readonly owner?: number }
   | {
       readonly kind: 'write';
@@ -29,9 +31,8 @@ export type Action =
       readonly sha256: string;
       readonly bytes: number;
     }
-  /** Started in a session of its own; outlives us. */
-  | { readonly kind: 'start'; readonly command: Command; readonly log: string }
-  | { readonly kind: 'signal'; readonly pid: number; readonly signal: 'SIGHUP' | 'SIGTERM' }
+  /** The supervisor is started, or reads its stack again. */
+  | { readonly kind: 'supervise' }
   /** Asks until it is so; `until` answers true, or what is still missing. */
   | {
       readonly kind: 'wait';
@@ -50,6 +51,13 @@ export interface Step<C> {
   readonly title: Text;
   done(context: C, world: World): Promise<boolean>;
   apply(context: C, world: World): Promise<readonly Action[]>;
+}
+
+/** Thrown by `apply` when its actions cannot be told before another step is done; the plan says so. */
+export class NotYet extends Error {
+  constructor(readonly after: string) {
+    super(`known after ${after}`);
+  }
 }
 
 const octal = (mode: number): string => mode.toString(8).padStart(4, '0');
@@ -76,10 +84,8 @@ export function show(action: Action): string {
       return `remove ${action.path}`;
     case 'fetch':
       return `download ${action.url} to ${action.path} (${action.bytes} bytes, sha256 ${action.sha256})`;
-    case 'start':
-      return `start ${showCommand(action.command)} >> ${action.log}`;
-    case 'signal':
-      return `kill -${action.signal.slice(3)} ${action.pid}`;
+    case 'supervise':
+      return 'start the supervisor, or have it read its stack again';
     case 'wait':
       return `wait for ${action.what.en} (at most ${Math.round(action.timeoutMs / 1000)} s)`;
   }

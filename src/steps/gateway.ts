@@ -1,4 +1,3 @@
-import { UserError } from '../errors.js';
 import { cliKeyFile } from '../gateway/cli-key.js';
 import {
   type GatewayFile,
@@ -22,20 +21,16 @@ import {
   withKey,
   withModels,
 } from '../gateway/settings.js';
-import type { Action, Step } from '../plan/step.js';
+import { type Action, NotYet, type Step } from '../plan/step.js';
 import { say } from '../say.js';
 import type { World } from '../world.js';
 import { findNginx } from './nginx.js';
 import { engineKeyFile, firstKeyFile, type Setup } from './setup.js';
 
-/** @throws UserError `nginx.unusable` when it went away since it was installed */
+/** @throws NotYet until nginx is installed */
 export async function gatewayPlan(setup: Setup, world: World): Promise<GatewayPlan> {
   const found = await findNginx(world);
-  if (!found.usable) {
-    throw new UserError('nginx.unusable', say(`nginx: ${found.why.en}.`, `nginx:${found.why.zh}。`), {
-      exit: 'unready',
-    });
-  }
+  if (!found.usable) throw new NotYet('nginx.install');
   const { host, port, adminPort } = setup.gateway;
   return {
     directory: gatewayDirectory(setup.places.home),
@@ -53,7 +48,7 @@ const servedModels = (setup: Setup): readonly ServedModel[] => [
 ];
 
 /** Everything under the gateway's folder that a new configuration or a new version of us replaces. */
-async function wantedFiles(setup: Setup, world: World): Promise<readonly GatewayFile[]> {
+export async function wantedFiles(setup: Setup, world: World): Promise<readonly GatewayFile[]> {
   return gatewayFiles(await gatewayPlan(setup, world), await readLua(world));
 }
 
@@ -119,12 +114,13 @@ export const gateway: Step<Setup> = {
   },
   async apply(setup, world) {
     const directory = gatewayDirectory(setup.places.home);
-    const settings = (await current(world, setup.places.home)) ?? noSettings;
+    const settings = await current(world, setup.places.home);
     const folders = gatewayFolders(await gatewayPlan(setup, world));
     return [
       ...folders.map((folder): Action => ({ kind: 'dir', ...folder })),
       ...(await wantedFiles(setup, world)).map((file): Action => ({ kind: 'write', ...file })),
-      ...(serves(settings, setup)
+      // Without any settings yet, the step before this one writes them, models included.
+      ...(settings === undefined || serves(settings, setup)
         ? []
         : [{ kind: 'write', ...settingsAsFile(directory, withModels(settings, servedModels(setup))) } as const]),
     ];

@@ -1,5 +1,6 @@
 /** What shall be so on this machine: decided once, before the plan, from configuration, facts and what stood before. */
 import type { Config } from '../config/config.js';
+import type { RememberedWish } from '../targets/deployment.js';
 import type { Places } from '../world.js';
 
 /** The processes of the local target that write a log; the supervisor watches the other two. */
@@ -22,6 +23,7 @@ export interface Setup {
   readonly name: string;
   readonly places: Places;
   readonly config: Config;
+  readonly wish: RememberedWish;
   readonly model: { readonly id: string; readonly file: string; readonly source: ModelSource };
   readonly engine: { readonly host: string; readonly port: number };
   readonly gateway: { readonly host: string; readonly port: number; readonly adminPort: number };

@@ -5,12 +5,15 @@ import { UserError } from '../errors.js';
 import { say } from '../say.js';
 import type { ModelSource, Setup } from '../steps/setup.js';
 import type { World } from '../world.js';
-import type { Deployment } from './deployment.js';
+import type { Deployment, RememberedWish } from './deployment.js';
 
 export interface Wish {
   readonly config: Config;
   /** Whether the file or a flag names the port: then no other will do. */
   readonly portGiven: boolean;
+  /** Whether a model was named at all. */
+  readonly modelGiven: boolean;
+  readonly remembered: RememberedWish;
 }
 
 const ports = 100;
@@ -59,6 +62,7 @@ export async function decide(wish: Wish, model: Chosen, before: Deployment | und
     name: wish.config.name,
     places: world.places,
     config: wish.config,
+    wish: wish.remembered,
     model,
     engine: before?.engine ?? { host: '127.0.0.1', port: await world.processes.freePort() },
     gateway: {

@@ -1,3 +1,4 @@
+import type { Override } from '../config/load.js';
 import { UserError } from '../errors.js';
 import { say } from '../say.js';
 import type { World } from '../world.js';
@@ -12,8 +13,16 @@ export interface Deployment {
   readonly endpoint: string;
   readonly gateway: { readonly host: string; readonly port: number; readonly adminPort: number };
   readonly engine: { readonly host: string; readonly port: number };
+  /** What was asked for: the next `init` starts from it. */
+  readonly wish: RememberedWish;
   /** ISO 8601, UTC. */
   readonly createdAt: string;
+}
+
+export interface RememberedWish {
+  /** Absolute path of the configuration file; it is read again, so that a change in it counts. */
+  readonly file?: string;
+  readonly overrides: readonly Override[];
 }
 
 export const deploymentFile = (home: string): string => `${home}/deployment.json`;

@@ -1,5 +1,7 @@
 /** Removing what we made, and nothing else: each path by its name, folders only when they are empty afterwards. */
-import type { World } from '../world.js';
+import { createHash } from 'node:crypto';
+import type { Action } from '../plan/step.js';
+import type { Places, World } from '../world.js';
 
 /** Everything `init` and the processes it starts put into the home. */
 const homeEntries = ['deployment.json', 'journal.ndjson', 'run', 'logs', 'gateway', 'engine', 'models'] as const;
@@ -10,16 +12,17 @@ const cacheEntries = ['runtime', 'models'] as const;
 /** One file per home that uses the cache, holding its path. */
 const usersFolder = (cache: string): string => `${cache}/users`;
 
-const userFile = async (world: World): Promise<string> => {
-  const name = Buffer.from(world.places.home).toString('base64url').slice(-120);
-  return `${usersFolder(world.places.cache)}/${name}`;
-};
+const userFile = ({ home, cache }: Places): string =>
+  `${usersFolder(cache)}/${createHash('sha256').update(home).digest('hex').slice(0, 16)}`;
 
 /** Says that this home uses the cache, so that the purge of another leaves it alone. */
-export async function useCache(world: World): Promise<void> {
-  await world.files.makeDir(usersFolder(world.places.cache));
-  await world.files.write(await userFile(world), `${world.places.home}\n`);
-}
+export const useCache = ({ places }: World): readonly Action[] => [
+  { kind: 'dir', path: usersFolder(places.cache), mode: 0o700 },
+  { kind: 'write', path: userFile(places), mode: 0o600, content: `${places.home}\n` },
+];
+
+export const isUsingCache = async ({ files, places }: World): Promise<boolean> =>
+  (await files.stat(userFile(places))) !== undefined;
 
 /** Other homes that still stand and use the cache. */
 async function otherUsers(world: World): Promise<string[]> {
@@ -43,7 +46,7 @@ export async function purgeable(world: World): Promise<Purge> {
   const keptFor = await otherUsers(world);
   const wanted = [
     ...homeEntries.map((name) => `${home}/${name}`),
-    ...(keptFor.length > 0 ? [await userFile(world)] : cacheEntries.map((name) => `${cache}/${name}`)),
+    ...(keptFor.length > 0 ? [userFile(world.places)] : cacheEntries.map((name) => `${cache}/${name}`)),
     ...(keptFor.length > 0 ? [] : [usersFolder(cache)]),
   ];
   const there = await Promise.all(wanted.map(async (path) => (await world.files.stat(path)) !== undefined));

@@ -8,6 +8,8 @@ const demo: Chosen = { id: 'demo', file: '/m/demo.gguf', source: { kind: 'demo' 
 const wish = (port?: number) => ({
   config: merge(undefined, [{ path: 'gateway.port', value: port, flag: '--port' }]).config,
   portGiven: port !== undefined,
+  modelGiven: false,
+  remembered: { overrides: [] },
 });
 const before: Deployment = {
   version: 1,
@@ -17,6 +19,7 @@ const before: Deployment = {
   endpoint: 'http://127.0.0.1:8085/v1',
   gateway: { host: '127.0.0.1', port: 8085, adminPort: 41_000 },
   engine: { host: '127.0.0.1', port: 41_001 },
+  wish: { overrides: [] },
   createdAt: '2026-11-24T00:00:00.000Z',
 };
 

@@ -1,6 +1,12 @@
 import { expect, it } from 'vitest';
+import { perform } from '../../src/plan/perform.js';
 import { purge, purgeable, sweep, useCache } from '../../src/targets/purge.js';
+import type { World } from '../../src/world.js';
 import { type FakeWorld, fakeWorld } from '../world/fake.js';
+
+async function using(world: World): Promise<void> {
+  for (const action of useCache(world)) await perform(action, world, () => {});
+}
 
 async function deployed(world: FakeWorld): Promise<void> {
   const { home, cache } = world.places;
@@ -9,7 +15,7 @@ async function deployed(world: FakeWorld): Promise<void> {
     await world.files.write(`${folder}/file`, 'x');
   }
   await world.files.write(`${home}/deployment.json`, '{}');
-  await useCache(world);
+  await using(world);
 }
 
 it('removes all that we made', async () => {
@@ -35,7 +41,7 @@ it('leaves the cache to another home that uses it', async () => {
   await deployed(world);
   const other = { ...world, places: { ...world.places, home: '/home/u/other' } };
   await other.files.makeDir(other.places.home);
-  await useCache(other);
+  await using(other);
   const what = await purgeable(world);
   expect(what.keptFor).toEqual(['/home/u/other']);
   await purge(world, what);

@@ -1,0 +1,67 @@
+import { UserError } from '../errors.js';
+import { locked } from '../plan/lock.js';
+import { say } from '../say.js';
+import { stopSupervision } from '../supervisor/control.js';
+import { type Purge, purge, purgeable, sweep } from '../targets/purge.js';
+import type { Verb } from '../verb.js';
+import type { World } from '../world.js';
+
+async function confirmed(world: World, what: Purge, yes: boolean): Promise<void> {
+  const { ui } = world;
+  if (yes || what.paths.length === 0) return;
+  ui.line(say('This will be removed:', '将删除:'));
+  for (const path of what.paths) ui.line(`  ${path}`);
+  if (!ui.interactive) {
+    throw new UserError('down.confirm', say('Removing needs a yes.', '删除需要确认。'), {
+      hint: say('Type: deepseek-deploy down --purge --yes', '请输入:deepseek-deploy down --purge --yes'),
+      exit: 'usage',
+    });
+  }
+  if (await ui.confirm(say('Remove it?', '确认删除?'), false)) return;
+  throw new UserError('interrupted', say('Nothing was changed.', '未做任何更改。'), { exit: 'interrupted' });
+}
+
+export const verb: Verb = {
+  options: [
+    {
+      flags: '--purge',
+      says: say('Remove what we made: state, keys, logs, downloads', '删除我们创建的内容:状态、密钥、日志、下载'),
+    },
+  ],
+  async run(input, world) {
+    const { ui } = world;
+    const purging = input.options.purge === true;
+    if (purging) await confirmed(world, await purgeable(world), input.yes);
+    const { stopped, removed } = await locked(world, 'down', async () => {
+      const stopped = await ui.wait(say('Stopping', '正在停止'), () => stopSupervision(world));
+      const what = purging ? await purgeable(world) : { paths: [], keptFor: [] };
+      await purge(world, what);
+      return { stopped, removed: what };
+    });
+    const left = purging ? await sweep(world) : [];
+    if (input.json) {
+      ui.out(`${JSON.stringify({ state: 'down', stopped, removed: removed.paths, left }, null, 2)}\n`);
+      return undefined;
+    }
+    ui.line(stopped ? say('Stopped.', '已停止。') : say('Nothing was running.', '没有正在运行的进程。'));
+    tellRemoved(world, removed, left, purging);
+    return undefined;
+  },
+};
+
+function tellRemoved(world: World, { paths, keptFor }: Purge, left: readonly string[], purging: boolean): void {
+  const { ui } = world;
+  if (!purging) return;
+  ui.line(
+    paths.length > 0
+      ? say('Removed what we had made.', '已删除我们创建的内容。')
+      : say('There was nothing to remove.', '没有可删除的内容。'),
+  );
+  if (keptFor.length > 0) {
+    const homes = keptFor.join(', ');
+    ui.line(say(`Downloads stay: ${homes} uses them too.`, `下载内容保留:${homes} 也在使用。`));
+  }
+  for (const folder of left) {
+    ui.line(say(`${folder} stays: something that is not ours lies in it.`, `保留 ${folder}:其中有不属于我们的文件。`));
+  }
+}

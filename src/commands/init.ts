@@ -1,0 +1,164 @@
+import { preflight, totalMemory } from '../checks/preflight.js';
+import { UserError } from '../errors.js';
+import { type Applied, apply, type Planned, plan } from '../plan/apply.js';
+import { locked } from '../plan/lock.js';
+import { show } from '../plan/step.js';
+import { say } from '../say.js';
+import type { Setup } from '../steps/setup.js';
+import { firstKeyFile } from '../steps/setup.js';
+import { table } from '../table.js';
+import { chooseModel } from '../targets/choose.js';
+import { decide } from '../targets/decide.js';
+import { type Deployment, needDeployment, readDeployment } from '../targets/deployment.js';
+import { guide } from '../targets/guide.js';
+import { localSteps } from '../targets/local.js';
+import { localState } from '../targets/state.js';
+import { wishOf } from '../targets/wish.js';
+import type { Input, Verb } from '../verb.js';
+import type { World } from '../world.js';
+import { showReady } from './init-ready.js';
+import { stateJson } from './status.js';
+
+type Plan = readonly Planned<Setup>[];
+
+const options: Verb['options'] = [
+  {
+    flags: '-c, --config <file>',
+    says: say('Configuration, by default ./deepseek.yaml if it is there', '配置文件,默认为 ./deepseek.yaml(若存在)'),
+  },
+  { flags: '--target <target>', says: say('Where it runs', '运行目标'), choices: ['local'], initial: 'local' },
+  { flags: '--name <name>', says: say('Name of the deployment', '部署名称'), initial: 'default' },
+  { flags: '--model <id>', says: say('Model of the catalogue, or demo', '目录中的模型,或 demo') },
+  { flags: '--model-file <file>', says: say('A GGUF file of your own', '自备的 GGUF 文件') },
+  {
+    flags: '--hub <hub>',
+    says: say('huggingface, modelscope, or the address of a mirror', 'huggingface、modelscope 或镜像地址'),
+    initial: 'huggingface',
+  },
+  { flags: '--listen <address>', says: say('Address of the API', 'API 监听地址'), initial: '127.0.0.1' },
+  {
+    flags: '--port <number>',
+    says: say('Port of the API', 'API 端口'),
+    kind: 'integer',
+    min: 1,
+    max: 65_535,
+    initial: 8080,
+  },
+  { flags: '--dry-run', says: say('Print what would be done, and do nothing', '只打印将执行的操作,不做任何更改') },
+  { flags: '--no-smoke', says: say('Leave out the smoke test at the end', '跳过最后的冒烟测试') },
+];
+
+async function setupOf(input: Input, before: Deployment | undefined, world: World): Promise<Setup> {
+  const wish = await wishOf(input.options, before, world);
+  const asked = world.ui.interactive && before === undefined;
+  const answers = asked ? await guide(wish, (await totalMemory(world)) ?? 0, world) : {};
+  const full = asked ? await wishOf({ ...input.options, ...answers }, before, world) : wish;
+  return decide(full, chooseModel(full.config, world), before, world);
+}
+
+/** The very actions that would run; secrets as their names. */
+function showPlan(planned: Plan, world: World): void {
+  const { ui } = world;
+  for (const { step, actions, after } of planned) {
+    const title = `${ui.text(step.title)}  ${ui.paint.dim(step.id)}`;
+    if (actions === undefined) {
+      ui.line(`${ui.paint.dim('–')} ${title}  ${ui.paint.dim(ui.text(say('already so', '已就绪')))}`);
+      continue;
+    }
+    ui.line(`${ui.paint.accent('+')} ${title}`);
+    if (after) ui.line(`    ${ui.paint.dim(ui.text(say(`known after ${after}`, `在 ${after} 之后确定`)))}`);
+    for (const action of actions) for (const line of show(action).split('\n')) ui.line(`    ${line}`);
+  }
+}
+
+const planJson = (planned: Plan) => ({
+  dryRun: true,
+  steps: planned.map(({ step, actions, after }) => ({
+    id: step.id,
+    title: step.title.en,
+    done: actions === undefined,
+    actions: (actions ?? []).map(show),
+    ...(after ? { knownAfter: after } : {}),
+  })),
+});
+
+function showSummary(setup: Setup, planned: Plan, world: World): void {
+  const { ui } = world;
+  const { model, gateway } = setup;
+  const size = model.source.kind === 'download' ? ` (${(model.source.bytes / 1e9).toFixed(1)} GB)` : '';
+  const rows = [
+    [ui.text(say('target', '目标')), ui.text(say('this machine', '本机'))],
+    [ui.text(say('model', '模型')), `${model.id}${size}`],
+    [ui.text(say('API', '接口')), `http://${gateway.host}:${gateway.port}/v1`],
+    [ui.text(say('state', '状态目录')), setup.places.home],
+  ];
+  for (const line of table(rows, [], '  ')) ui.line(line);
+  ui.line();
+  const todo = planned.filter(({ actions }) => actions !== undefined);
+  for (const { step } of todo) ui.line(`  ${ui.paint.accent('+')} ${ui.text(step.title)}`);
+  ui.line();
+}
+
+async function confirm(world: World): Promise<void> {
+  if (!world.ui.interactive) return;
+  if (await world.ui.confirm(say('Go on?', '继续?'), true)) return;
+  throw new UserError('interrupted', say('Nothing was changed.', '未做任何更改。'), { exit: 'interrupted' });
+}
+
+async function bringUp(setup: Setup, world: World): Promise<Applied> {
+  return locked(world, 'init', async () => {
+    const lines = localSteps.map(({ id, title }) => ({ id, title }));
+    return apply(localSteps, setup, world, await world.ui.tasks(lines));
+  });
+}
+
+/** The first key is told once: the file that keeps it until then goes when it has been. */
+async function takeFirstKey(world: World): Promise<string | undefined> {
+  const key = await world.files.readIfAny(firstKeyFile(world.places.home));
+  if (key !== undefined) await world.files.remove(firstKeyFile(world.places.home));
+  return key;
+}
+
+async function finish(input: Input, { changed }: Applied, world: World): Promise<'problem' | undefined> {
+  const deployment = await needDeployment(world);
+  const smoke = changed.length > 0 && input.options.smoke !== false ? await smokeOf(deployment, world) : undefined;
+  const now = await localState(deployment, world);
+  const apiKey = await takeFirstKey(world);
+  if (input.json) {
+    const key = apiKey === undefined ? {} : { apiKey };
+    world.ui.out(
+      `${JSON.stringify({ ...stateJson(deployment, now), ...key, changed, smoke: smoke ?? null }, null, 2)}\n`,
+    );
+  } else showReady({ deployment, now, changed, apiKey, smoke }, world);
+  return now.state === 'ready' && smoke?.passed !== false ? undefined : 'problem';
+}
+
+export const verb: Verb = {
+  options,
+  examples: [
+    { line: 'deepseek-deploy init', says: say('Guided', '引导式') },
+    {
+      line: 'deepseek-deploy init --model demo --yes',
+      says: say('A tiny model in a minute, offline but for the engine', '一分钟内部署极小模型'),
+    },
+    {
+      line: 'deepseek-deploy init --config deepseek.yaml --dry-run',
+      says: say('See every action first', '先查看全部操作'),
+    },
+  ],
+  async run(input, world) {
+    const before = await readDeployment(world);
+    const setup = await setupOf(input, before, world);
+    const planned = await plan(localSteps, setup, world);
+    if (input.options.dryRun) {
+      if (input.json) world.ui.out(`${JSON.stringify(planJson(planned), null, 2)}\n`);
+      else showPlan(planned, world);
+      return undefined;
+    }
+    if (planned.every(({ actions }) => actions === undefined)) return finish(input, { changed: [] }, world);
+    await preflight(setup, planned, world);
+    if (!input.json) showSummary(setup, planned, world);
+    await confirm(world);
+    return finish(input, await bringUp(setup, world), world);
+  },
+};

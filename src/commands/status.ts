@@ -1,0 +1,118 @@
+import { say, type Text } from '../say.js';
+import type { ProcessTruth } from '../supervisor/status.js';
+import { table } from '../table.js';
+import { type Deployment, readDeployment } from '../targets/deployment.js';
+import { type LocalState, localState } from '../targets/state.js';
+import type { Verb } from '../verb.js';
+import type { Paint, World } from '../world.js';
+
+const words: Readonly<Record<string, Text>> = {
+  ready: say('ready', '就绪'),
+  starting: say('starting', '启动中'),
+  degraded: say('degraded', '降级'),
+  down: say('down', '已停止'),
+  unhealthy: say('unhealthy', '不健康'),
+  backoff: say('waiting to restart', '等待重启'),
+  crashing: say('crashing', '反复崩溃'),
+  stopping: say('stopping', '停止中'),
+  stopped: say('stopped', '已停止'),
+  gone: say('gone', '已退出'),
+  running: say('running', '运行中'),
+  hung: say('hung', '无响应'),
+  none: say('not running', '未运行'),
+};
+
+const mark = (state: string, paint: Paint): string => {
+  if (state === 'ready' || state === 'running') return paint.good('●');
+  return state === 'starting' || state === 'degraded' || state === 'backoff' ? paint.warn('●') : paint.bad('●');
+};
+
+/** '3 min', '2 h', '5 d' since then. */
+function since(ms: number): Text {
+  const seconds = Math.max(0, Math.round(ms / 1000));
+  if (seconds < 60) return say(`up ${seconds} s`, `已运行 ${seconds} 秒`);
+  if (seconds < 3600) return say(`up ${Math.floor(seconds / 60)} min`, `已运行 ${Math.floor(seconds / 60)} 分钟`);
+  if (seconds < 172_800) return say(`up ${Math.floor(seconds / 3600)} h`, `已运行 ${Math.floor(seconds / 3600)} 小时`);
+  return say(`up ${Math.floor(seconds / 86_400)} d`, `已运行 ${Math.floor(seconds / 86_400)} 天`);
+}
+
+function processRow(process: ProcessTruth, world: World): string[] {
+  const { ui, clock } = world;
+  const notes = [
+    process.pid === undefined ? '' : `pid ${process.pid}`,
+    process.startedAt === undefined ? '' : ui.text(since(clock.now() - process.startedAt)),
+    process.restarts === 0 ? '' : ui.text(say(`restarts: ${process.restarts}`, `重启 ${process.restarts} 次`)),
+  ].filter(Boolean);
+  const state = `${mark(process.state, ui.paint)} ${ui.text(words[process.state]!)}`;
+  return [process.id, state, ui.paint.dim(notes.join(', '))];
+}
+
+export function showState(deployment: Deployment, now: LocalState, world: World): void {
+  const { ui } = world;
+  const { supervision } = now;
+  const head = `${mark(now.state, ui.paint)} ${ui.paint.strong(ui.text(words[now.state]!))}`;
+  ui.line(`${head}  ${deployment.name} ${ui.paint.dim(`(${deployment.target})`)}`);
+  ui.line();
+  const pid = supervision.supervisor.pid === undefined ? '' : `pid ${supervision.supervisor.pid}`;
+  const watch = supervision.supervisor.state;
+  const rows = [
+    [ui.text(say('endpoint', '接口地址')), ui.paint.accent(deployment.endpoint)],
+    [ui.text(say('model', '模型')), deployment.model],
+    ...supervision.processes.map((process) => processRow(process, world)),
+    ['supervisor', `${mark(watch, ui.paint)} ${ui.text(words[watch]!)}`, ui.paint.dim(pid)],
+  ];
+  for (const line of table(rows, [], '  ')) ui.line(line);
+  if (now.state === 'ready') return;
+  ui.line();
+  ui.line(ui.text(now.reason));
+  for (const { lines } of supervision.processes) for (const line of lines) ui.line(`  ${ui.paint.dim(line)}`);
+  ui.line(`${ui.paint.accent('→')} ${ui.text(repair(now.state))}`);
+}
+
+const repair = (state: LocalState['state']): Text =>
+  state === 'starting'
+    ? say('Follow it: deepseek-deploy logs --follow', '查看进展:deepseek-deploy logs --follow')
+    : say(
+        'Bring it back: deepseek-deploy init. See why: deepseek-deploy logs',
+        '恢复:deepseek-deploy init;查看原因:deepseek-deploy logs',
+      );
+
+/** What `status --json` and `init --json` have in common. */
+export const stateJson = (deployment: Deployment, now: LocalState) => ({
+  name: deployment.name,
+  target: deployment.target,
+  state: now.state,
+  reason: now.reason.en,
+  endpoint: deployment.endpoint,
+  model: deployment.model,
+  processes: now.supervision.processes.map((process) => ({ ...process, reason: process.reason?.en })),
+  supervisor: now.supervision.supervisor,
+});
+
+export const verb: Verb = {
+  examples: [
+    {
+      line: 'deepseek-deploy status --json',
+      says: say('For scripts; exit status 0 when ready', '供脚本使用;就绪时退出码为 0'),
+    },
+  ],
+  async run(input, world) {
+    const deployment = await readDeployment(world);
+    if (!deployment) {
+      const reason = say(`Nothing is deployed in ${world.places.home}.`, `${world.places.home} 中没有任何部署。`);
+      if (input.json)
+        world.ui.out(
+          `${JSON.stringify({ name: null, target: null, state: 'down', reason: reason.en, endpoint: null, model: null }, null, 2)}\n`,
+        );
+      else {
+        world.ui.line(reason);
+        world.ui.line(`${world.ui.paint.accent('→')} deepseek-deploy init`);
+      }
+      return 'problem';
+    }
+    const now = await localState(deployment, world);
+    if (input.json) world.ui.out(`${JSON.stringify(stateJson(deployment, now), null, 2)}\n`);
+    else showState(deployment, now, world);
+    return now.state === 'ready' ? undefined : 'problem';
+  },
+};

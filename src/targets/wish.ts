@@ -1,0 +1,78 @@
+/** What is asked for: the flags, over the file, over what was asked for before. */
+import type { Override } from '../config/load.js';
+import { settingsOf } from '../config/settings.js';
+import { UserError } from '../errors.js';
+import { say } from '../say.js';
+import type { Value } from '../verb.js';
+import type { World } from '../world.js';
+import type { Wish } from './decide.js';
+import type { Deployment, RememberedWish } from './deployment.js';
+
+/** The flags of `init` that set a value of the configuration. */
+const flags: readonly { readonly flag: string; readonly option: string; readonly path: string }[] = [
+  { flag: '--name', option: 'name', path: 'name' },
+  { flag: '--target', option: 'target', path: 'target' },
+  { flag: '--model', option: 'model', path: 'model.id' },
+  { flag: '--model-file', option: 'modelFile', path: 'model.file' },
+  { flag: '--hub', option: 'hub', path: 'model.hub' },
+  { flag: '--listen', option: 'listen', path: 'gateway.host' },
+  { flag: '--port', option: 'port', path: 'gateway.port' },
+];
+
+const fileHere = 'deepseek.yaml';
+
+export const overridesOf = (options: Readonly<Record<string, Value>>): readonly Override[] =>
+  flags
+    .map(({ flag, option, path }) => ({ flag, path, value: options[option] as Override['value'] }))
+    .filter(({ value }) => value !== undefined);
+
+/** A model asked for now replaces all that was said of the model before: an id and a file exclude each other. */
+export function over(before: readonly Override[], now: readonly Override[]): readonly Override[] {
+  const models = now.some(({ path }) => path === 'model.id' || path === 'model.file');
+  const replaced = ({ path }: Override): boolean =>
+    now.some((one) => one.path === path) || (models && (path === 'model.id' || path === 'model.file'));
+  return [...before.filter((one) => !replaced(one)), ...now];
+}
+
+async function fileOf(
+  world: World,
+  asked: string | undefined,
+  before: RememberedWish | undefined,
+): Promise<string | undefined> {
+  if (asked !== undefined) return absolute(world, asked);
+  const here = `${world.cwd}/${fileHere}`;
+  if (await world.files.stat(here)) return here;
+  if (before?.file === undefined || (await world.files.stat(before.file))) return before?.file;
+  throw new UserError(
+    'config.gone',
+    say(`The configuration of this deployment, ${before.file}, is gone.`, `此部署的配置文件 ${before.file} 已不存在。`),
+    {
+      hint: say('Name another: deepseek-deploy init --config <file>', '请指定:deepseek-deploy init --config <文件>'),
+      exit: 'usage',
+    },
+  );
+}
+
+const absolute = (world: World, path: string): string => (path.startsWith('/') ? path : `${world.cwd}/${path}`);
+
+/** @throws UserError `config.*`, exit 'usage' */
+export async function wishOf(
+  options: Readonly<Record<string, Value>>,
+  before: Deployment | undefined,
+  world: World,
+): Promise<Wish> {
+  const file = await fileOf(world, options.config as string | undefined, before?.wish);
+  // With a file named now, flags of an earlier run no longer speak.
+  const earlier = options.config === undefined ? (before?.wish.overrides ?? []) : [];
+  const now = overridesOf(options).map((one) =>
+    one.path === 'model.file' ? { ...one, value: absolute(world, String(one.value)) } : one,
+  );
+  const overrides = over(earlier, now);
+  const { config, given } = await settingsOf(world, file, overrides);
+  return {
+    config,
+    portGiven: given.has('gateway.port'),
+    modelGiven: config.model.id !== undefined || config.model.file !== undefined,
+    remembered: { ...(file === undefined ? {} : { file }), overrides },
+  };
+}

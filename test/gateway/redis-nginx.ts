@@ -54,7 +54,7 @@ export async function startLua({ nginx = 'debian', workers = 1, http = '' }: Lua
     daemon off; pid nginx.pid; worker_processes ${workers}; error_log stderr info;
     events { worker_connections 4096; }
     http {
-      access_log off; client_body_buffer_size 4m; client_max_body_size 4m; ${http}
+      access_log off; keepalive_timeout 0; client_body_buffer_size 4m; client_max_body_size 4m; ${http}
       ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((one) => `${one}_temp_path ${one};`).join(' ')}
       lua_package_path "${path};;"; ${cpath}
       lua_shared_dict gateway_metrics 4m; lua_shared_dict gateway_redis 1m;

@@ -1,6 +1,7 @@
 /** Real Redis servers on loopback ports of the system's choosing, each with a folder of its own, gone after `stop`. */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -56,7 +57,9 @@ function configuration(folder: string, port: number, options: ServerOptions): st
     ...(options.tls ? ['--tls-ca-cert-file', 'ca.crt', '--tls-auth-clients', 'no'] : []),
     ...(options.password ? ['--requirepass', options.password] : []),
     ...(options.user ? ['--user', ...options.user.split(' ')] : []),
-    ...(options.cluster ? ['--cluster-enabled', 'yes', '--cluster-node-timeout', '1000'] : []),
+    ...(options.cluster
+      ? ['--cluster-enabled', 'yes', '--cluster-node-timeout', '1000', '--repl-diskless-sync-delay', '0']
+      : []),
     ...(options.more ?? []),
   ];
 }
@@ -133,7 +136,8 @@ export async function startCluster(options: ServerOptions = {}): Promise<RedisCl
     'the cluster is whole',
     async () => {
       const infos = await Promise.all(servers.map((one) => one.cli('cluster', 'info')));
-      const linked = (await seed.cli('info', 'replication')).includes('connected_slaves:1');
+      const links = await Promise.all(servers.map((one) => one.cli('info', 'replication')));
+      const linked = links.filter((link) => link.includes('master_link_status:up')).length === 3;
       return (linked && infos.every((info) => info.includes('cluster_state:ok'))) || undefined;
     },
     20_000,
@@ -169,4 +173,18 @@ export async function startCluster(options: ServerOptions = {}): Promise<RedisCl
       await Promise.all(servers.map((one) => one.stop()));
     },
   };
+}
+
+/** No Redis at all: answers each piece of a request with what it is told to. */
+export async function fakeRedis(
+  // biome-ignore lint/suspicious/noConfusingVoidType: most answers are given later, or never
+  answer: (data: string, socket: Socket) => string | void,
+): Promise<Server & { readonly host: string; readonly port: number }> {
+  const server = createServer((socket) => {
+    socket.setNoDelay(true);
+    socket.on('error', () => undefined);
+    socket.on('data', (data) => socket.write(answer(data.toString('latin1'), socket) ?? ''));
+  });
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  return Object.assign(server, { host: '127.0.0.1', port: (server.address() as AddressInfo).port });
 }

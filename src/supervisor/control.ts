@@ -140,7 +140,7 @@ export async function stopSupervision(world: World): Promise<boolean> {
   const before = await readSupervision(world);
   const withinMs = (await graces(world)) + stopMs;
   const { pid } = before.supervisor;
-  if (pid !== undefined) await askToEnd(world, pid, withinMs);
+  if (pid !== undefined) await askToEnd(world, pid, before.supervisor.state === 'hung' ? 0 : withinMs);
   const between = await readSupervision(world);
   const clean = pid !== undefined && between.supervisor.state === 'none' && living(between) === 0;
   // Without a stack it takes up what it finds, ends it in good order, and leaves.

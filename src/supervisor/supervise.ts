@@ -26,6 +26,7 @@ export class Supervisor {
   readonly #children: Children;
   readonly #queue: Event[] = [];
   #busy = false;
+  #decidedAt = 0;
   #state: Supervised;
   #offset: number;
   #logs: Logs;
@@ -123,7 +124,8 @@ export class Supervisor {
   }
 
   #handle(event: Event): void {
-    const [state, actions] = decide(this.#state, event, performance.now());
+    this.#decidedAt = performance.now();
+    const [state, actions] = decide(this.#state, event, this.#decidedAt);
     this.#state = state;
     this.#write(false);
     for (const action of actions) {
@@ -134,9 +136,10 @@ export class Supervisor {
 
   #arm(): void {
     clearTimeout(this.#timer);
-    const now = performance.now();
-    const wait = nextWake(this.#state, now) - now;
-    if (wait < Infinity) this.#timer = setTimeout(() => this.tell({ on: 'tick' }), Math.min(wait, 60_000));
+    // What was not due at the last decision is due later, even if that is by now.
+    const wait = nextWake(this.#state, this.#decidedAt) - performance.now();
+    if (wait === Infinity) return;
+    this.#timer = setTimeout(() => this.tell({ on: 'tick' }), Math.min(Math.max(wait, 0), 60_000));
   }
 
   #report(): Report {

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { type Command, isSupply } from '../command.js';
 import type { Background, Host, Result, RunOptions } from '../world.js';
+import { ending } from './ending.js';
 import { placed } from './placed.js';
 
 const defaultTimeoutMs = 30_000;
@@ -14,11 +15,19 @@ async function environment(command: Command): Promise<Record<string, string>> {
   return Object.fromEntries(await Promise.all(pairs));
 }
 
+const throughSudo = (command: Command): boolean => command.sudo === true && process.geteuid?.() !== 0;
+
 /** As root a `sudo` command runs as it is; for others `sudo -n` never asks. */
 function argv(command: Command, env: Record<string, string>): [string, ...string[]] {
-  if (!command.sudo || process.geteuid?.() === 0) return [...command.argv];
+  if (!throughSudo(command)) return [...command.argv];
   const kept = Object.keys(env);
   return ['sudo', '-n', ...(kept.length > 0 ? [`--preserve-env=${kept.join(',')}`] : []), '--', ...command.argv];
+}
+
+/** Behind sudo only root can end the command: coreutils' `timeout` is there to do it, for the whole process group. */
+function limited(command: Command, timeoutMs: number): Command {
+  const seconds = (timeoutMs / 1000).toFixed(3);
+  return throughSudo(command) ? { ...command, argv: ['timeout', '-k', '5', seconds, ...command.argv] } : command;
 }
 
 type Input = string | Uint8Array | AsyncIterable<Uint8Array>;
@@ -31,24 +40,30 @@ async function standardInput(stdin: Command['stdin'], given: Input | undefined) 
 
 /** @param given instead of the command's own input */
 async function run(command: Command, options: RunOptions = {}, given?: Input): Promise<Result> {
+  if (options.signal?.aborted) return { code: 130, stdout: '', stderr: '' };
   const { execa } = await import('execa');
+  const { timeoutMs = defaultTimeoutMs } = command;
   const env = await environment(command);
-  const [program, ...args] = argv(command, env);
+  const [program, ...args] = argv(limited(command, timeoutMs), env);
+  const group = !throughSudo(command);
   const child = execa(program, args, {
     env,
+    // Leads a process group, so that all of it can be ended. Not so sudo: it remembers a password by the terminal.
+    detached: group,
     ...(command.cwd === undefined ? {} : { cwd: command.cwd }),
     ...(await standardInput(command.stdin, given)),
-    timeout: command.timeoutMs ?? defaultTimeoutMs,
-    forceKillAfterDelay: 5000,
     maxBuffer: 64 << 20,
     reject: false,
     stripFinalNewline: false,
-    ...(options.signal ? { cancelSignal: options.signal } : {}),
   });
+  const end = ending(child, group, timeoutMs, options.signal);
   const lines = options.onLine && follow(child, options.onLine);
   const result = await child;
   await lines;
-  return { code: code(result), stdout: result.stdout ?? '', stderr: result.stderr ?? '' };
+  end.over();
+  const why = end.why();
+  const status = why === 'late' ? 124 : why === 'called-off' ? 130 : code(result);
+  return { code: status, stdout: result.stdout ?? '', stderr: result.stderr ?? '' };
 }
 
 async function follow(
@@ -64,13 +79,9 @@ async function follow(
 
 function code(result: {
   exitCode?: number | undefined;
-  timedOut: boolean;
   signal?: string | undefined;
-  isCanceled: boolean;
   code?: string | undefined;
 }): number {
-  if (result.timedOut) return 124;
-  if (result.isCanceled) return 130;
   if (result.exitCode !== undefined) return result.exitCode;
   if (result.signal !== undefined) return 128 + (signalNumbers[result.signal] ?? 0);
   return result.code === 'EACCES' ? 126 : 127;

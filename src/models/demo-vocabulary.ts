@@ -85,6 +85,10 @@ export function demoVocabulary(): Vocabulary {
     return left + right;
   };
   for (let byte = 0; byte < 256; byte++) add(byteLetters[byte]!, tokenKind.normal, byteLeaning(byte));
+  for (const text of Object.values(special)) {
+    const thinks = text === special.think || text === special.thought;
+    add(text, thinks ? tokenKind.user : tokenKind.control, never);
+  }
   const say = (text: string, leaning: Leaning): void => {
     // Letter by letter within a character, then character by character: every step a merge.
     const characters = [...text].map((character) => lettersOf(character).reduce(join));
@@ -93,11 +97,7 @@ export function demoVocabulary(): Vocabulary {
   for (const english of englishWords) say(` ${english}`, word);
   for (const chinese of chineseWords) say(chinese, word);
   for (const mark of marks) say(mark, { ...word, base: 2.2 });
-  for (const text of Object.values(special)) {
-    const thinks = text === special.think || text === special.thought;
-    add(text, thinks ? tokenKind.user : tokenKind.control, never);
-  }
-  leanings[ids.get(special.end)!] = { base: 1, thinking: -20, json: 0 };
+  leanings[ids.get(special.end)!] = { base: 0, thinking: -20, json: 0 };
   leanings[ids.get(special.thought)!] = { base: -30, thinking: 34, json: 0 };
   return {
     texts: [...ids.keys()],

@@ -1,0 +1,199 @@
+/** The OpenAI API over HTTP/1.1. */
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { type Conversation, converse } from './answering.js';
+import type { Log } from './log.js';
+import { broken, invalid, Problem, unauthorized } from './problem.js';
+import { Collected, EventStream } from './reply.js';
+import { chatAsk, textAsk } from './request.js';
+import type { State } from './state.js';
+
+export interface HttpOptions {
+  readonly state: State;
+  /** Undefined: everybody may ask. */
+  readonly key: string | undefined;
+  readonly log: Log;
+}
+
+const maxBody = 16 << 20;
+/** Longer than the 60 s for which nginx keeps its idle upstream connections: who closes last causes no 502. */
+const keepAliveMs = 75_000;
+
+type Handle = (request: IncomingMessage, response: ServerResponse, options: HttpOptions, id: string) => unknown;
+
+interface Route {
+  readonly method: 'GET' | 'POST';
+  readonly open?: true;
+  readonly handle: Handle;
+}
+
+const routes: Readonly<Record<string, Route>> = {
+  '/health': { method: 'GET', open: true, handle: health },
+  '/metrics': { method: 'GET', open: true, handle: metrics },
+  '/v1/models': { method: 'GET', handle: models },
+  '/v1/chat/completions': { method: 'POST', handle: (...all) => answer(chatAsk, ...all) },
+  '/v1/completions': { method: 'POST', handle: (...all) => answer(textAsk, ...all) },
+};
+
+export function sendJson(response: ServerResponse, status: number, body: string, headers: Record<string, string> = {}) {
+  response.writeHead(status, {
+    'content-type': 'application/json; charset=utf-8',
+    'content-length': Buffer.byteLength(body),
+    ...headers,
+  });
+  response.end(body);
+}
+
+export function sendProblem(response: ServerResponse, problem: Problem): void {
+  const { status, retryAfter } = problem;
+  sendJson(response, status, problem.json(), {
+    ...(retryAfter === undefined ? {} : { 'retry-after': `${retryAfter}` }),
+    ...(status === 401 ? { 'www-authenticate': 'Bearer' } : {}),
+    // The rest of a body that is too large is not read.
+    ...(status === 413 ? { connection: 'close' } : {}),
+  });
+}
+
+function health(_: IncomingMessage, response: ServerResponse, { state }: HttpOptions): void {
+  const trouble = state.trouble();
+  const body = trouble === undefined ? { status: 'ok' } : { status: 'unavailable', reason: trouble };
+  sendJson(response, trouble === undefined ? 200 : 503, JSON.stringify(body));
+}
+
+function metrics(_: IncomingMessage, response: ServerResponse, { state }: HttpOptions): void {
+  const served = state.any();
+  const text = served?.metrics.text(served.scheduler.load()) ?? '';
+  response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' });
+  response.end(text);
+}
+
+const started = Math.floor(Date.now() / 1000);
+
+function models(_: IncomingMessage, response: ServerResponse, { state }: HttpOptions): void {
+  const { modelId, contextSize } = state.need();
+  const card = {
+    id: modelId,
+    object: 'model',
+    created: started,
+    owned_by: 'deepseek-deploy',
+    max_model_len: contextSize,
+  };
+  sendJson(response, 200, JSON.stringify({ object: 'list', data: [card] }));
+}
+
+async function bodyOf(request: IncomingMessage): Promise<unknown> {
+  const tooLarge = new Problem(413, 'invalid_request_error', `The body is larger than ${maxBody} bytes.`);
+  if (Number(request.headers['content-length'] ?? 0) > maxBody) throw tooLarge;
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > maxBody) throw tooLarge;
+    chunks.push(chunk);
+  }
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks)));
+  } catch (error) {
+    throw invalid(`The body is not JSON: ${(error as Error).message}`, null, 'invalid_json');
+  }
+}
+
+async function answer(
+  read: typeof chatAsk | typeof textAsk,
+  request: IncomingMessage,
+  response: ServerResponse,
+  { state, log }: HttpOptions,
+  id: string,
+): Promise<void> {
+  const begin = performance.now();
+  const served = state.need();
+  const ask = read(await bodyOf(request));
+  const prefix = ask.route === 'chat' ? 'chatcmpl' : 'cmpl';
+  const head = { id: `${prefix}-${id}`, created: Math.floor(Date.now() / 1000), model: served.modelId };
+  let conversation: Conversation | undefined;
+  const ended = (outcome: string, detail: object): void => {
+    const { timing } = conversation ?? {};
+    const ms = (value: number | undefined) => (value === undefined ? undefined : Math.round(value * 10) / 10);
+    log('request', {
+      id,
+      route: ask.route,
+      stream: ask.stream,
+      outcome,
+      ...detail,
+      queue_ms: ms(timing?.queueMs),
+      first_token_ms: ms(timing?.firstTokenMs),
+      total_ms: ms(performance.now() - begin),
+    });
+  };
+  const reply = ask.stream ? new EventStream(response, ask, head, ended) : new Collected(response, ask, head, ended);
+  conversation = converse(served, ask, reply);
+  response.once('close', () => {
+    if (response.writableFinished) return;
+    conversation.cancel();
+    if (!reply.finished) ended('gone', {});
+  });
+  // A client that has gone before we listened for it.
+  if (response.destroyed) conversation.cancel();
+}
+
+const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
+
+function allowed(request: IncomingMessage, key: string | undefined): boolean {
+  if (key === undefined) return true;
+  const given = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1];
+  return given !== undefined && timingSafeEqual(digest(given), digest(key));
+}
+
+/** The caller's id where it is a sane one, so that its logs and ours can be laid side by side. */
+function idOf(request: IncomingMessage): string {
+  const given = request.headers['x-request-id'];
+  return typeof given === 'string' && /^[\w.:-]{1,64}$/.test(given) ? given : randomBytes(12).toString('hex');
+}
+
+async function handle(request: IncomingMessage, response: ServerResponse, options: HttpOptions): Promise<void> {
+  const id = idOf(request);
+  response.setHeader('x-request-id', id);
+  try {
+    const route = routes[(request.url ?? '').split('?', 1)[0]!];
+    if (route === undefined) {
+      const message = `There is no ${request.method} ${(request.url ?? '').slice(0, 100)}.`;
+      throw new Problem(404, 'invalid_request_error', message, null, 'not_found');
+    }
+    if (!route.open && !allowed(request, options.key)) throw unauthorized();
+    if (request.method !== route.method && !(route.method === 'GET' && request.method === 'HEAD')) {
+      response.setHeader('allow', route.method);
+      throw new Problem(405, 'invalid_request_error', `Use ${route.method} here.`, null, 'method_not_allowed');
+    }
+    await route.handle(request, response, options, id);
+  } catch (error) {
+    refuse(response, error, options.log, id);
+  }
+}
+
+function refuse(response: ServerResponse, error: unknown, log: Log, id: string): void {
+  // The client went away while it was sending.
+  if (response.destroyed) return;
+  if (!(error instanceof Problem)) log('bug', { id, error: String((error as Error)?.stack ?? error) }, 'error');
+  const problem = error instanceof Problem ? error : broken('The engine failed on this request.');
+  if (problem.status !== 404) log('refused', { id, status: problem.status, code: problem.code, param: problem.param });
+  if (response.headersSent) response.destroy();
+  else sendProblem(response, problem);
+}
+
+/** The server, not yet listening. */
+export function httpServer(options: HttpOptions): Server {
+  const server = createServer(
+    { keepAliveTimeout: keepAliveMs, headersTimeout: 30_000, requestTimeout: 120_000, noDelay: true },
+    (request, response) => void handle(request, response, options),
+  );
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    if (error.code === 'ECONNRESET' || !socket.writable) return socket.destroy();
+    const problem = invalid('The request is not HTTP.');
+    const body = problem.json();
+    const status = error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request';
+    socket.end(
+      `HTTP/1.1 ${status}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+    );
+  });
+  return server;
+}

@@ -1,0 +1,295 @@
+/**
+ * Continuous batching: each step decodes one token of every running sequence, and parts of new prompts, in one batch. The
+ * text of a step's tokens is made while the next step is computed, so that it costs no time where a core is free.
+ */
+import type { AddonContext, AddonSampler } from './addon.js';
+import type { Ending, Limits, Load, Ticket, Work } from './work.js';
+
+interface Slot {
+  readonly id: number;
+  job: Job | undefined;
+  /** Tokens whose keys and values lie in the cache. */
+  tokens: number[];
+}
+
+interface Job {
+  readonly work: Work;
+  readonly arrival: number;
+  slot: Slot | undefined;
+  sampler: AddonSampler | undefined;
+  /** Prompt tokens computed, or being computed. */
+  read: number;
+  produced: number;
+  readonly next: Uint32Array;
+  /** Nothing more is to be computed or told. */
+  over: boolean;
+}
+
+/** Whose next token is to be sampled, and where in the batch their logits lie. */
+interface Wanted {
+  readonly jobs: Job[];
+  readonly logits: number[];
+}
+
+interface Delivery {
+  readonly job: Job;
+  readonly token: number | undefined;
+  readonly ending: Ending | undefined;
+}
+
+const first = Uint32Array.of(0);
+const none = new Uint32Array(0);
+/** Prompt tokens a step may take while others speak: bounds how long they fall silent. */
+const politeChunk = 128;
+const shortestPrefix = 16;
+const failuresToGiveUp = 3;
+
+export class Scheduler {
+  private readonly slots: Slot[];
+  private readonly waiting: Job[] = [];
+  private deliveries: Delivery[] = [];
+  private looping = false;
+  private failures = 0;
+  private arrivals = 0;
+  /** Milliseconds (`performance.now`) of the last step, or of when work began. */
+  private progressAt = 0;
+
+  constructor(
+    private readonly context: AddonContext,
+    private readonly limits: Limits,
+    private readonly isEnd: (token: number) => boolean,
+    /** The model fails again and again: the process should end. */
+    private readonly onBroken: (error: Error) => void,
+  ) {
+    this.slots = Array.from({ length: limits.sequences }, (_, id) => ({ id, job: undefined, tokens: [] }));
+  }
+
+  /** All of them, or undefined: then the queue has no room for them. */
+  submit(works: readonly Work[]): Ticket[] | undefined {
+    const free = this.slots.length - this.running().length;
+    if (this.waiting.length + works.length > this.limits.queue + free) return undefined;
+    const jobs = works.map(
+      (work): Job => ({
+        work,
+        arrival: this.arrivals++,
+        slot: undefined,
+        sampler: undefined,
+        read: 0,
+        produced: 0,
+        next: new Uint32Array(1),
+        over: false,
+      }),
+    );
+    this.waiting.push(...jobs);
+    if (!this.looping) {
+      this.looping = true;
+      this.progressAt = performance.now();
+      queueMicrotask(() => void this.loop());
+    }
+    return jobs.map((job) => ({ cancel: () => this.cancel(job) }));
+  }
+
+  load(): Load {
+    const running = this.running();
+    const used = running.reduce((sum, { tokens }) => sum + tokens.length, 0);
+    return {
+      running: running.length,
+      waiting: this.waiting.length,
+      cacheUsage: used / (this.limits.contextSize * this.slots.length),
+    };
+  }
+
+  /** Milliseconds since the last step while there is work, else 0. */
+  stuckFor(): number {
+    return this.looping ? performance.now() - this.progressAt : 0;
+  }
+
+  private running(): Slot[] {
+    return this.slots.filter(({ job }) => job !== undefined);
+  }
+
+  private cancel(job: Job): void {
+    if (job.over) return;
+    this.finish(job, 'abort');
+    const place = this.waiting.indexOf(job);
+    if (place >= 0) this.waiting.splice(place, 1);
+  }
+
+  /** Ends everything that runs or waits with 'abort'. */
+  abortAll(): void {
+    for (const job of [...this.waiting, ...this.running().map((slot) => slot.job!)]) this.cancel(job);
+  }
+
+  private async loop(): Promise<void> {
+    for (;;) {
+      this.release();
+      this.admit();
+      const wanted = this.fill();
+      if (wanted === undefined) {
+        this.deliver();
+        if (this.waiting.length === 0 && this.running().length === 0) break;
+        continue;
+      }
+      try {
+        await this.step(wanted);
+        this.failures = 0;
+      } catch (error) {
+        this.fail(error as Error);
+      }
+      this.progressAt = performance.now();
+    }
+    this.looping = false;
+  }
+
+  private async step(wanted: Wanted): Promise<void> {
+    const decoded = this.context.decodeBatch();
+    try {
+      this.deliver();
+    } finally {
+      // Whatever happens, the batch is not touched while it is being computed.
+      await decoded;
+    }
+    await this.sample(wanted);
+  }
+
+  /** Sequences whose job is over are free again. */
+  private release(): void {
+    for (const slot of this.slots) {
+      if (!slot.job?.over) continue;
+      slot.job.sampler?.dispose();
+      slot.job = undefined;
+    }
+  }
+
+  private admit(): void {
+    while (this.waiting.length > 0) {
+      const free = this.slots.filter(({ job }) => job === undefined);
+      if (free.length === 0) return;
+      this.start(this.waiting.shift()!, free);
+    }
+  }
+
+  private start(job: Job, free: readonly Slot[]): void {
+    const { prompt, reuse, sink } = job.work;
+    const shared = (slot: Slot): number => {
+      const most = Math.min(slot.tokens.length, prompt.length - 1);
+      let length = 0;
+      while (length < most && slot.tokens[length] === prompt[length]) length++;
+      return length;
+    };
+    let best = free[0]!;
+    let kept = 0;
+    for (const slot of reuse ? free : []) {
+      const length = shared(slot);
+      if (length > kept && length >= shortestPrefix) [best, kept] = [slot, length];
+    }
+    if (kept > 0 && !this.context.removeTokenCellsFromSequence(best.id, kept, -1)) kept = 0;
+    if (kept === 0) this.context.disposeSequence(best.id);
+    best.tokens.length = kept;
+    best.job = job;
+    job.slot = best;
+    job.read = kept;
+    try {
+      job.sampler = job.work.sampler();
+      sink.start(performance.now(), kept);
+    } catch {
+      this.finish(job, 'error');
+    }
+  }
+
+  /** Fills the batch; answers whose logits are wanted, or undefined when there is nothing to do. */
+  private fill(): Wanted | undefined {
+    const jobs = this.running().flatMap(({ job }) => (job && !job.over ? [job] : []));
+    if (jobs.length === 0) return undefined;
+    const chunks = this.chunks(jobs);
+    this.context.initBatch(chunks.reduce((sum, { length }) => sum + length, 0));
+    const wanted: Wanted = { jobs: [], logits: [] };
+    for (const [i, job] of jobs.entries()) {
+      const chunk = chunks[i]!;
+      if (chunk.length === 0) continue;
+      const { id, tokens } = job.slot!;
+      if (chunk !== job.next) job.read += chunk.length;
+      const last = job.read === job.work.prompt.length;
+      const logitsOf = !last ? none : chunk.length === 1 ? first : Uint32Array.of(chunk.length - 1);
+      const [place] = this.context.addToBatch(id, tokens.length, chunk, logitsOf);
+      for (const token of chunk) tokens.push(token);
+      if (place === undefined) continue;
+      wanted.jobs.push(job);
+      wanted.logits.push(place);
+    }
+    return wanted;
+  }
+
+  /** What each job takes into the next step: who speaks one token, who reads as much as there is room, first come first. */
+  private chunks(jobs: readonly Job[]): Uint32Array[] {
+    const reading = jobs.filter(({ read, work }) => read < work.prompt.length);
+    let room = reading.length < jobs.length ? politeChunk : this.limits.chunk;
+    const chunks = new Map<Job, Uint32Array>();
+    for (const job of reading.sort((a, b) => a.arrival - b.arrival)) {
+      const chunk = job.work.prompt.subarray(job.read, job.read + room);
+      room -= chunk.length;
+      chunks.set(job, chunk);
+    }
+    return jobs.map((job) => chunks.get(job) ?? job.next);
+  }
+
+  private async sample({ jobs, logits }: Wanted): Promise<void> {
+    const failed = (): number => -2;
+    const sampling = jobs.map((job, i) =>
+      job.over ? -1 : this.context.sampleToken(logits[i]!, job.sampler!).catch(failed),
+    );
+    const tokens = await Promise.all(sampling);
+    for (const [i, job] of jobs.entries()) if (!job.over) this.sampled(job, tokens[i]!);
+  }
+
+  private sampled(job: Job, token: number): void {
+    const { work } = job;
+    if (token < 0 || (this.isEnd(token) && !work.ignoreEos)) {
+      this.push({ job, token: undefined, ending: token === -2 ? 'error' : 'stop' });
+      return;
+    }
+    job.next[0] = token;
+    job.produced++;
+    const full = job.produced >= work.maxTokens || job.slot!.tokens.length + 1 >= this.limits.contextSize;
+    this.push({ job, token, ending: full ? 'length' : undefined });
+  }
+
+  private push(delivery: Delivery): void {
+    this.deliveries.push(delivery);
+    // What has its ending on the way takes no further step; `deliver` still tells it.
+    if (delivery.ending !== undefined) delivery.job.over = true;
+  }
+
+  private deliver(): void {
+    const { deliveries } = this;
+    if (deliveries.length === 0) return;
+    this.deliveries = [];
+    const at = performance.now();
+    for (const { job, token, ending } of deliveries) {
+      if (job.over && ending === undefined) continue;
+      const { sink } = job.work;
+      const enough = token !== undefined && !sink.token(token, at);
+      if (enough || ending !== undefined) {
+        job.over = true;
+        sink.end(enough ? 'stop' : ending!, at);
+      }
+    }
+  }
+
+  /** Ends a job that has no delivery with an ending on the way. */
+  private finish(job: Job, ending: Ending): void {
+    job.over = true;
+    job.work.sink.end(ending, performance.now());
+  }
+
+  /** A step failed: the cache of every sequence in it is unknown now. */
+  private fail(error: Error): void {
+    this.deliver();
+    for (const slot of this.slots) {
+      if (slot.job && !slot.job.over) this.finish(slot.job, 'error');
+      this.context.disposeSequence(slot.id);
+      slot.tokens.length = 0;
+    }
+    if (++this.failures >= failuresToGiveUp) this.onBroken(error);
+  }
+}

@@ -1,0 +1,246 @@
+/**
+ * The embedded engine's runtime: the one prebuilt llama.cpp binding of node-llama-cpp that this machine can use. It is no
+ * dependency of ours (13 of its 14 builds would be for nothing, the CUDA ones weigh 550 MB); npm installs it on demand
+ * into the cache, pinned by version and sha512. The lock file names no address, so the user's registry, mirror and
+ * proxy settings are honoured.
+ */
+import type { Command } from '../command.js';
+import { UserError } from '../errors.js';
+import { say } from '../say.js';
+import type { Files, Host, Places, Processes, Result } from '../world.js';
+
+export interface RuntimeBuild {
+  readonly platform: string;
+  readonly arch: string;
+  readonly libc?: string;
+  readonly minGlibc?: string;
+  readonly package: string;
+  readonly version: string;
+  /** As in package-lock.json: 'sha512-…'. */
+  readonly integrity: string;
+  readonly downloadMB: number;
+  readonly installedMB: number;
+}
+
+/** What a machine must say of itself before a build can be chosen. */
+export interface Machine {
+  readonly platform: string;
+  readonly arch: string;
+  /** '2.36'; undefined where the C library is another one. */
+  readonly glibc?: string | undefined;
+}
+
+export interface RuntimeFiles {
+  /** Below `<cache>/runtime/`; another version or platform is another folder. */
+  readonly dir: string;
+  readonly packageJson: string;
+  readonly lock: string;
+}
+
+export const runtimeBuildsFile = (places: Places): string => `${places.package}/templates/engine/runtime.json`;
+
+export const readRuntimeBuilds = (json: string): readonly RuntimeBuild[] =>
+  (JSON.parse(json) as { builds: readonly RuntimeBuild[] }).builds;
+
+/** Kernel, processor and C library; quicker than asking Node for its report. */
+export const machineProbe: Command = { argv: ['sh', '-c', 'uname -sm; getconf GNU_LIBC_VERSION 2>/dev/null; true'] };
+
+const nodeArch: Readonly<Record<string, string>> = { x86_64: 'x64', amd64: 'x64', aarch64: 'arm64' };
+
+/** Of 'Linux x86_64' and 'glibc 2.36'; names as Node has them. */
+export function readMachine(stdout: string): Machine {
+  const [kernel = '', libc = ''] = stdout.split('\n');
+  const [platform = '', arch = ''] = kernel.trim().toLowerCase().split(/\s+/);
+  return { platform, arch: nodeArch[arch] ?? arch, glibc: /^glibc (\S+)/.exec(libc)?.[1] };
+}
+
+/** Dotted numbers, compared number by number. */
+function older(version: string, than: string): boolean {
+  const [left, right] = [version, than].map((text) => text.split('.').map(Number)) as [number[], number[]];
+  for (const [i, number] of right.entries()) {
+    const other = left[i] ?? 0;
+    if (other !== number) return other < number;
+  }
+  return false;
+}
+
+/** @throws UserError `engine.runtime` (unready) where no build fits. */
+export function chooseBuild(builds: readonly RuntimeBuild[], machine: Machine): RuntimeBuild {
+  const build = builds.find(({ platform, arch }) => platform === machine.platform && arch === machine.arch);
+  const unready = { exit: 'unready' } as const;
+  if (build === undefined) {
+    const here = `${machine.platform} ${machine.arch}`;
+    throw new UserError(
+      'engine.runtime',
+      say(`The embedded engine has no build for ${here}.`, `内置引擎没有适用于 ${here} 的版本。`),
+      unready,
+    );
+  }
+  const { libc, minGlibc } = build;
+  if (libc === 'glibc' && (machine.glibc === undefined || older(machine.glibc, minGlibc ?? '0'))) {
+    const here =
+      machine.glibc === undefined ? say('another C library', '其他 C 库') : say(machine.glibc, machine.glibc);
+    throw new UserError(
+      'engine.runtime',
+      say(
+        `The embedded engine needs glibc ${minGlibc} or newer; this system has ${here.en}.`,
+        `内置引擎需要 glibc ${minGlibc} 或更新版本,本机为 ${here.zh}。`,
+      ),
+      {
+        ...unready,
+        hint: say(
+          'Debian 12, Ubuntu 22.04, RHEL 9 and newer have it; Alpine does not.',
+          'Debian 12、Ubuntu 22.04、RHEL 9 及更新版本均可,Alpine 不行。',
+        ),
+      },
+    );
+  }
+  return build;
+}
+
+/** The folder's name, and the package.json and package-lock.json that npm shall realise in it. */
+export function runtimeFiles(build: RuntimeBuild): RuntimeFiles {
+  const dependencies = { [build.package]: build.version };
+  const root = { name: 'deepseek-deploy-runtime', version: build.version, private: true };
+  const locked = { version: build.version, integrity: build.integrity, os: [build.platform], cpu: [build.arch] };
+  const lock = {
+    name: root.name,
+    version: root.version,
+    lockfileVersion: 3,
+    requires: true,
+    packages: {
+      '': { ...root, dependencies },
+      [`node_modules/${build.package}`]: locked,
+    },
+  };
+  const text = (value: unknown) => `${JSON.stringify(value, undefined, 2)}\n`;
+  return {
+    dir: `node-llama-cpp-${build.version}-${build.package.split('/')[1]}`,
+    packageJson: text({ ...root, dependencies }),
+    lock: text(lock),
+  };
+}
+
+export const runtimeDir = (places: Places, build: RuntimeBuild): string =>
+  `${places.cache}/runtime/${runtimeFiles(build).dir}`;
+
+/**
+ * npm as it is at hand: the one that runs us (npx tells where it lies), else the one on the PATH.
+ * Nothing that a package brings is run, and nothing but the one package is fetched.
+ */
+export function installCommand(
+  dir: string,
+  places: Places,
+  env: Readonly<Record<string, string | undefined>>,
+): Command {
+  const own = env.npm_execpath;
+  const npm: [string, ...string[]] = own && /[\\/]npm-cli\.c?js$/.test(own) ? [places.node, own] : ['npm'];
+  return {
+    argv: [...npm, 'ci', '--ignore-scripts', '--omit=optional', '--no-audit', '--no-fund', '--loglevel=error'],
+    cwd: dir,
+    timeoutMs: 600_000,
+  };
+}
+
+/** Really loads the native library, in a process of its own: a wrong one may crash rather than say no. */
+export const runtimeProbe = (dir: string, places: Places): Command => ({
+  argv: [places.node, `${places.package}/dist/engine.js`, '--probe', dir],
+});
+
+type Means = { readonly host: Host; readonly files: Files; readonly places: Places; readonly processes: Processes } & {
+  readonly env: Readonly<Record<string, string | undefined>>;
+};
+
+export async function runtimeReady(means: Pick<Means, 'host' | 'files' | 'places'>, dir: string): Promise<boolean> {
+  if ((await means.files.stat(dir)) === undefined) return false;
+  return (await means.host.run(runtimeProbe(dir, means.places))).code === 0;
+}
+
+/** The build for this machine. @throws UserError `engine.runtime` where there is none. */
+export async function runtimeFor(means: Pick<Means, 'host' | 'files' | 'places'>): Promise<RuntimeBuild> {
+  const builds = readRuntimeBuilds(await means.files.read(runtimeBuildsFile(means.places)));
+  const { stdout } = await means.host.run(machineProbe);
+  return chooseBuild(builds, readMachine(stdout));
+}
+
+/**
+ * Installs the build beside its place, proves that it loads, and moves it there: a place that exists is whole.
+ * @throws UserError `engine.runtime`: network when the download failed, unready when npm is missing or the library does
+ * not load.
+ */
+export async function installRuntime(
+  means: Means,
+  build: RuntimeBuild,
+  options: { readonly onLine?: (line: string) => void; readonly signal?: AbortSignal } = {},
+): Promise<string> {
+  const { files, host, places, processes } = means;
+  const dir = runtimeDir(places, build);
+  const draft = `${dir}.${processes.pid}`;
+  const { packageJson, lock } = runtimeFiles(build);
+  try {
+    await files.remove(draft);
+    await files.makeDir(draft);
+    await files.write(`${draft}/package.json`, packageJson);
+    await files.write(`${draft}/package-lock.json`, lock);
+    const installed = await host.run(installCommand(draft, places, means.env), options);
+    if (installed.code !== 0) throw installFailed(installed, build);
+    const loaded = await host.run(runtimeProbe(draft, places), options);
+    if (loaded.code !== 0) throw loadFailed(loaded);
+    await files.remove(dir);
+    await files.rename(draft, dir);
+  } finally {
+    await files.remove(draft);
+  }
+  return dir;
+}
+
+const lastLines = (text: string): string => text.trim().split('\n').slice(-6).join('\n');
+
+/** What npm's failure means for the user. */
+export function installFailed(result: Result, build: RuntimeBuild): UserError {
+  const output = `${result.stdout}\n${result.stderr}`;
+  const cause = new Error(lastLines(output));
+  const name = `${build.package}@${build.version}`;
+  if (result.code === 127) {
+    return new UserError('engine.runtime', say('npm was not found.', '找不到 npm。'), {
+      exit: 'unready',
+      hint: say('Install npm (it comes with Node.js), then go on.', '请先安装 npm(随 Node.js 提供),再继续。'),
+    });
+  }
+  if (/EINTEGRITY/.test(output)) {
+    return new UserError(
+      'engine.runtime',
+      say(`${name} came with another content than the one pinned here.`, `下载到的 ${name} 与固定的内容不符。`),
+      { exit: 'network', cause, hint: say('Clear it: npm cache verify', '清理缓存:npm cache verify') },
+    );
+  }
+  if (/\bE404\b|ETARGET/.test(output)) {
+    return new UserError('engine.runtime', say(`The npm registry has no ${name}.`, `npm 源上没有 ${name}。`), {
+      exit: 'network',
+      cause,
+      hint: say(
+        'A mirror may lag behind; see which one is used: npm config get registry',
+        '镜像可能尚未同步;查看所用的源:npm config get registry',
+      ),
+    });
+  }
+  return new UserError('engine.runtime', say(`Could not download ${name} with npm.`, `无法通过 npm 下载 ${name}。`), {
+    exit: 'network',
+    cause,
+    details: [say(lastLines(output), lastLines(output))],
+    hint: say(
+      `Check the network; behind a proxy: npm config set proxy <address>; with a mirror: npm config set registry <address>`,
+      '请检查网络;使用代理:npm config set proxy <地址>;使用镜像:npm config set registry <地址>',
+    ),
+  });
+}
+
+/** What it means when the library does not load. */
+export function loadFailed(result: Result): UserError {
+  const lines = lastLines(result.stderr || result.stdout);
+  return new UserError(
+    'engine.runtime',
+    say('llama.cpp was installed, but does not load on this machine.', '已安装 llama.cpp,但无法在本机加载。'),
+    { exit: 'unready', cause: new Error(lines), details: [say(lines, lines)] },
+  );
+}

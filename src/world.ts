@@ -229,6 +229,8 @@ export interface World {
   readonly clock: Clock;
   readonly processes: Processes;
   readonly ui: Ui;
+  /** Standard input to its end, or its first `limit` bytes. */
+  stdin(limit: number): Promise<Uint8Array>;
   /** `n` random bytes from the system. */
   random(n: number): Uint8Array;
   /** Aborted by Ctrl-C and SIGTERM. */

@@ -27,6 +27,17 @@ export function placesOf(env: Env, root: string, user = homedir()): Places {
   };
 }
 
+async function allOf(stream: AsyncIterable<Uint8Array>, limit: number): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  for await (const part of stream) {
+    parts.push(part);
+    size += part.length;
+    if (size >= limit) break;
+  }
+  return Buffer.concat(parts).subarray(0, limit);
+}
+
 /** @param root the package's own folder */
 export function realWorld(manner: Manner, root: string, stop: AbortController): World {
   const interrupt = (): never => {
@@ -45,6 +56,7 @@ export function realWorld(manner: Manner, root: string, stop: AbortController): 
     clock: systemClock,
     processes: systemProcesses,
     ui: terminal(process, manner, process.env, systemClock, interrupt),
+    stdin: (limit) => allOf(process.stdin, limit),
     random: (n) => randomBytes(n),
     stop: stop.signal,
   };

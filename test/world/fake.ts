@@ -35,6 +35,7 @@ export interface FakeOptions {
   readonly answers?: Readonly<Record<string, unknown>>;
   readonly interactive?: boolean;
   readonly takenPorts?: ReadonlySet<number>;
+  readonly stdin?: string | Uint8Array;
 }
 
 const encode = (content: string | Uint8Array): Uint8Array =>
@@ -252,6 +253,7 @@ export function fakeWorld(options: FakeOptions = {}): FakeWorld {
     clock,
     processes: fakeProcesses(() => world, options),
     ui: fakeUi(seen, options),
+    stdin: async (limit) => encode(options.stdin ?? '').subarray(0, limit),
     random: (n) => {
       seed += 1;
       return createHash('sha512').update(String(seed)).digest().subarray(0, n);

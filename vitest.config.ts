@@ -3,7 +3,6 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/hosts/**'],
     testTimeout: 30_000,
     hookTimeout: 60_000,
     // Two cores: more workers only take time from the real nginx, Redis and engine under test.

@@ -31,6 +31,7 @@ const layers: Readonly<Record<string, number>> = {
   'src/supervisor/words.ts': 1,
   'src/plan/': 2,
   'src/bench/load.ts': 2,
+  'src/bench/measure.ts': 2,
   'src/supervisor/control.ts': 2,
   'src/hosts/': 3,
   'src/ui/': 3,

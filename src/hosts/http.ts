@@ -6,6 +6,7 @@ type Env = Readonly<Record<string, string | undefined>>;
 type Undici = typeof import('undici');
 
 const defaultTimeoutMs = 10_000;
+const connectTimeoutMs = 10_000;
 const product = { 'user-agent': 'deepseek-deploy' };
 
 const late = (ms: number): Error => Object.assign(new Error(`no answer within ${ms} ms`), { code: 'ETIMEDOUT' });
@@ -13,10 +14,21 @@ const late = (ms: number): Error => Object.assign(new Error(`no answer within ${
 /** What the environment's proxies may not touch: our own engine and gateway answer there. */
 const isLoopback = (hostname: string): boolean => /^(localhost|127\.[\d.]+|\[::1\])$/i.test(hostname);
 
-/** As curl reads them: HTTP_PROXY in capitals is left alone where a web server may have set it from a header. */
-const proxied = (url: URL, env: Env): boolean =>
-  !isLoopback(url.hostname) &&
-  Boolean(url.protocol === 'https:' ? env.https_proxy || env.HTTPS_PROXY : env.http_proxy || env.HTTP_PROXY);
+interface Proxies {
+  readonly httpProxy: string;
+  readonly httpsProxy: string;
+  readonly noProxy: string;
+}
+
+/** Empty: none. Lower case goes before capitals, as with curl. */
+const proxiesOf = (env: Env): Proxies => ({
+  httpProxy: env.http_proxy ?? env.HTTP_PROXY ?? '',
+  httpsProxy: env.https_proxy ?? env.HTTPS_PROXY ?? '',
+  noProxy: env.no_proxy ?? env.NO_PROXY ?? '',
+});
+
+const proxied = (url: URL, { httpProxy, httpsProxy }: Proxies): boolean =>
+  !isLoopback(url.hostname) && (url.protocol === 'https:' ? httpsProxy : httpProxy) !== '';
 
 type Incoming = Readonly<Record<string, string | readonly string[] | undefined>>;
 
@@ -93,14 +105,16 @@ class Relay implements Dispatcher.DispatchHandler {
   #controller: Dispatcher.DispatchController | undefined;
   readonly #aborted: (() => void) | undefined;
 
+  /** @param free is told once, before `to` hears of the end, whether the request ever reached a connection. */
   constructor(
     readonly to: StreamHandler,
     readonly signal: AbortSignal | undefined,
+    readonly free: (begun: boolean) => void,
   ) {
     if (!signal) return;
     this.#aborted = () => {
-      this.#finish(signal.reason as Error);
       this.#controller?.abort(signal.reason);
+      this.#finish(signal.reason as Error);
     };
     if (signal.aborted) this.#aborted();
     else signal.addEventListener('abort', this.#aborted, { once: true });
@@ -136,32 +150,45 @@ class Relay implements Dispatcher.DispatchHandler {
     if (this.#over) return;
     this.#over = true;
     if (this.#aborted) this.signal?.removeEventListener('abort', this.#aborted);
+    this.free(this.#controller !== undefined);
     if (error === undefined) this.to.onEnd(at);
     else this.to.onError(error, at);
   }
 }
 
 interface Route {
-  readonly dispatcher: Dispatcher;
   readonly origin: string;
   readonly path: string;
+  /** Connections that nobody uses, the latest used last: one request at a time on each. */
+  readonly idle: Dispatcher[];
 }
 
-/** Pools by origin, routes by address; what is idle keeps no process alive. */
+/**
+ * As many connections as there are requests at once, and no more: undici's own pool takes one for busy until the loop
+ * has turned, so a request sent from the end of another would open a new one. What is idle keeps no process alive.
+ */
 class Streams {
-  readonly #pools = new Map<string, Dispatcher>();
+  readonly #idle = new Map<string, Dispatcher[]>();
   readonly #routes = new Map<string, Route>();
+  readonly #connect: ReturnType<Undici['buildConnector']>;
+  #agent: Dispatcher | undefined;
 
   constructor(
     readonly undici: Undici,
-    readonly env: Env,
-  ) {}
+    readonly proxies: Proxies,
+  ) {
+    this.#connect = undici.buildConnector({ timeout: connectTimeoutMs });
+  }
 
   open(request: HttpRequest, handler: StreamHandler): void {
-    const { dispatcher, origin, path } = this.#route(request.url);
-    const relay = new Relay(handler, request.signal);
+    const { origin, path, idle } = this.#route(request.url);
+    const client = idle.pop() ?? this.#client(origin);
+    const relay = new Relay(handler, request.signal, (begun) => {
+      if (begun) idle.push(client);
+      else if (client !== this.#agent) void client.destroy();
+    });
     if (request.signal?.aborted) return;
-    dispatcher.dispatch(
+    client.dispatch(
       {
         origin,
         path,
@@ -175,33 +202,36 @@ class Streams {
     );
   }
 
+  /** Through the environment's proxies; keeps connections of its own. */
+  agent(): Dispatcher {
+    this.#agent ??= new this.undici.EnvHttpProxyAgent(this.proxies);
+    return this.#agent;
+  }
+
+  #client(origin: string): Dispatcher {
+    if (proxied(new URL(origin), this.proxies)) return this.agent();
+    return new this.undici.Client(origin, { pipelining: 1, connect: this.#connect });
+  }
+
   #route(address: string): Route {
     const known = this.#routes.get(address);
     if (known) return known;
-    const url = new URL(address);
-    const route = { dispatcher: this.pool(url), origin: url.origin, path: url.pathname + url.search };
+    const { origin, pathname, search } = new URL(address);
+    const idle = this.#idle.get(origin) ?? [];
+    this.#idle.set(origin, idle);
+    const route = { origin, path: pathname + search, idle };
     this.#routes.set(address, route);
     return route;
-  }
-
-  /** As many connections as there are requests at once. */
-  pool(url: URL): Dispatcher {
-    const key = proxied(url, this.env) ? 'proxy' : url.origin;
-    const known = this.#pools.get(key);
-    if (known) return known;
-    const pool =
-      key === 'proxy' ? new this.undici.EnvHttpProxyAgent() : new this.undici.Pool(url.origin, { pipelining: 1 });
-    this.#pools.set(key, pool);
-    return pool;
   }
 }
 
 export function http(env: Env): Http {
+  const proxies = proxiesOf(env);
   let ready: Streams | undefined;
   let loading: Promise<Streams> | undefined;
   const streams = (): Promise<Streams> => {
     loading ??= import('undici').then((undici) => {
-      ready = new Streams(undici, env);
+      ready = new Streams(undici, proxies);
       return ready;
     });
     return loading;
@@ -209,7 +239,7 @@ export function http(env: Env): Http {
   return {
     async request(request) {
       const url = new URL(request.url);
-      return proxied(url, env) ? throughProxy(url, request, (await streams()).pool(url)) : direct(url, request);
+      return proxied(url, proxies) ? throughProxy(url, request, (await streams()).agent()) : direct(url, request);
     },
     stream(request, handler) {
       if (ready) ready.open(request, handler);

@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { systemProcesses } from '../../src/hosts/processes.js';
 import type { ProcessSpec } from '../../src/supervisor/stack.js';
@@ -101,6 +102,7 @@ describe('a gateway', () => {
     kill(before);
     await ground.until('orphans alone', () => family(new Set([before])).length === workers);
     expect(await (await fetch(`http://127.0.0.1:${port}/`)).text()).toBe('ok');
+    await supervisor.ended;
     expect((await ground.state('down')).supervisor.state).toBe('gone');
     ground.start();
     await renewed(before);
@@ -136,6 +138,27 @@ describe('a gateway', () => {
     expect(family(new Set([before]))).toEqual([]);
     expect(ground.log('gateway')).toContain('gracefully shutting down');
     expect(ground.events().filter(({ event }) => event === 'kill')).toEqual([]);
+  });
+
+  it('killed again and again, at any moment and with or without its supervisor, is one in the end', async () => {
+    ground.stack([gateway()]);
+    const moments = [0, 15, 40, 60, 90, 120, 150, 200, 250, 300];
+    for (const [round, ms] of moments.entries()) {
+      ground.start();
+      await sleep(ms);
+      if (existsSync(`${ground.home}/run/supervisor.json`)) {
+        for (const { pid } of ground.report.processes) if (pid !== undefined) everMasters.add(pid);
+      }
+      const masters = [...everMasters].filter((pid) => family(everMasters).includes(pid));
+      if (round % 3 !== 0) for (const pid of masters) kill(pid);
+      if (round % 2 === 0) for (const pid of ground.supervisors()) kill(pid);
+    }
+    ground.start();
+    await ground.state('ready');
+    const last = master();
+    await ground.until('a whole one', () => family(new Set([last])).length === 1 + workers);
+    expect(family(everMasters).sort()).toEqual(family(new Set([last])).sort());
+    await ground.until('one supervisor', () => ground.supervisors().length === 1);
   });
 
   it('that finds its port taken says so', async () => {

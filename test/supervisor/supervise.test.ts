@@ -203,6 +203,7 @@ describe('a second supervisor', () => {
     const { supervisor } = await brought();
     const [engine, gateway] = [one('engine'), one('gateway')];
     kill(supervisor.pid);
+    await supervisor.ended;
     expect((await ground.state('degraded')).supervisor.state).toBe('gone');
     ground.start();
     await ground.state('ready');

@@ -1,7 +1,7 @@
 /** Root of the supervisor: `node supervisor.js <home>`. Keeps what `<home>/run/stack.json` names running. */
 import { mkdirSync, realpathSync } from 'node:fs';
 import { systemProcesses } from './hosts/processes.js';
-import { log } from './supervisor/disk.js';
+import { log, stackIsThere } from './supervisor/disk.js';
 import { dropLock, takeLock } from './supervisor/lock.js';
 import { exitStatus, Supervisor } from './supervisor/supervise.js';
 
@@ -31,7 +31,12 @@ async function main(folder: string | undefined): Promise<void> {
   mkdirSync(`${home}/run`, { recursive: true, mode: 0o700 });
   const identity = (await systemProcesses.identity(process.pid)) ?? '';
   const me = { pid: process.pid, identity };
-  const holder = await takeLock(home, me, systemProcesses.identity);
+  const holder = await takeLock(home, me, systemProcesses.identity).catch((error: unknown) => {
+    // A full disk: nothing is started without the lock, but all may be ended, which may be what frees it.
+    if (stackIsThere(home)) throw error;
+    dropLock(home);
+    return undefined;
+  });
   if (holder) {
     log('busy', { holder: holder.pid });
     process.exit(exitStatus.busy);

@@ -1,0 +1,90 @@
+/** Whom ssh is called for, and the words of its command line: pure, so that a test can read them. */
+import type { Supply } from '../command.js';
+import { UserError } from '../errors.js';
+import { say } from '../say.js';
+
+export interface SshAddress {
+  /** A name, an IPv4 or IPv6 address, or an alias of the user's own ssh configuration. */
+  readonly address: string;
+  readonly port?: number;
+  readonly user?: string;
+  readonly identityFile?: string;
+}
+
+export interface SshTarget extends SshAddress {
+  readonly name: string;
+  /** The host to go through; a chain of them belongs into the user's ssh configuration (ProxyJump). */
+  readonly bastion?: SshAddress;
+  /** Where sudo asks for a password; it travels on standard input only. */
+  readonly sudoPassword?: Supply;
+}
+
+export interface SshSettings {
+  /** Keys of hosts trusted through us, beside those in the user's own files. */
+  readonly knownHosts: string;
+  /** What to do about a host nobody has met yet; a changed key is always refused. Default 'refuse'. */
+  readonly newKeys?: 'refuse' | 'accept';
+  /** Instead of the user's and the system's ssh configuration. */
+  readonly configFile?: string;
+  /** Seconds until a connection must stand. Default 10. */
+  readonly connectTimeoutS?: number;
+  /** Seconds a connection stays open after its last command. Default 60. */
+  readonly persistS?: number;
+}
+
+// A leading '-' would be an option to ssh (-oProxyCommand=…); blanks and shell signs have no place in either word.
+const addressForm = /^[A-Za-z0-9_:][A-Za-z0-9._:%-]*$/;
+const userForm = /^[A-Za-z0-9_][A-Za-z0-9_.@+-]*$/;
+
+/** @throws UserError `ssh.address` for what could be read as anything but an address, a user and a port. */
+export function checkAddress({ address, user, port, identityFile }: SshAddress): void {
+  const problem = !addressForm.test(address)
+    ? say(`"${address}" is not a host address.`, `“${address}”不是有效的主机地址。`)
+    : user !== undefined && !userForm.test(user)
+      ? say(`"${user}" is not a user name.`, `“${user}”不是有效的用户名。`)
+      : port !== undefined && !(Number.isInteger(port) && port >= 1 && port <= 65_535)
+        ? say(`${port} is not a port (1 to 65535).`, `${port} 不是有效端口(1 到 65535)。`)
+        : identityFile !== undefined && (/[\0\n"]/.test(identityFile) || identityFile.startsWith('-'))
+          ? say(`"${identityFile}" is not a key file.`, `“${identityFile}”不是有效的密钥文件。`)
+          : undefined;
+  if (problem) throw new UserError('ssh.address', problem, { exit: 'usage' });
+}
+
+/** `user@address port 2222`, as the user would say it. */
+export const spoken = ({ address, user, port }: SshAddress): string =>
+  `${user === undefined ? '' : `${user}@`}${address}${port === undefined ? '' : ` port ${port}`}`;
+
+/**
+ * The user's configuration, agent and known hosts hold; these options win over it where an unattended run needs them:
+ * never ask, never forward, never run or send what was meant for a terminal.
+ * @param globalKnownHosts the files the user's configuration names as the system-wide ones
+ */
+export function optionWords(settings: SshSettings, globalKnownHosts: readonly string[]): string[] {
+  const options = {
+    BatchMode: 'yes',
+    ConnectTimeout: settings.connectTimeoutS ?? 10,
+    ServerAliveInterval: 15,
+    ServerAliveCountMax: 4,
+    StrictHostKeyChecking: 'yes',
+    GlobalKnownHostsFile: [...globalKnownHosts, settings.knownHosts].map((file) => `"${file}"`).join(' '),
+    UpdateHostKeys: 'no',
+    ForwardAgent: 'no',
+    ForwardX11: 'no',
+    PermitLocalCommand: 'no',
+    ClearAllForwardings: 'yes',
+    RemoteCommand: 'none',
+    RequestTTY: 'no',
+    LogLevel: 'ERROR',
+  };
+  return [
+    ...(settings.configFile === undefined ? [] : ['-F', settings.configFile]),
+    ...Object.entries(options).flatMap(([name, value]) => ['-o', `${name}=${value}`]),
+  ];
+}
+
+/** With a key file given, only it is offered (the agent may still hold it): servers cut off after a few wrong keys. */
+export const addressWords = ({ port, user, identityFile }: SshAddress): string[] => [
+  ...(port === undefined ? [] : ['-p', String(port)]),
+  ...(user === undefined ? [] : ['-l', user]),
+  ...(identityFile === undefined ? [] : ['-i', identityFile.replaceAll('%', '%%'), '-o', 'IdentitiesOnly=yes']),
+];

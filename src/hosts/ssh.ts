@@ -1,0 +1,202 @@
+/** Hosts behind the system's OpenSSH: the user's own configuration, agent, known hosts and hardware keys hold. */
+import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { type Command, isSupply, type Supply } from '../command.js';
+import { UserError } from '../errors.js';
+import { gate } from '../plan/many.js';
+import type { Background, Host, Result, RunOptions } from '../world.js';
+import { type HostKey, presentedKey, trustKey } from './known.js';
+import { placed } from './placed.js';
+import { Connection } from './ssh-connection.js';
+import { sshFailure, sshLost, sshMissing, sudoFailure } from './ssh-failure.js';
+import { bootstrap, killScript, type Marks, marksOf, runScript, startScript } from './ssh-script.js';
+import { Broken, type Input, type Job, runJob } from './ssh-session.js';
+import type { SshSettings, SshTarget } from './ssh-target.js';
+
+export type { HostKey } from './known.js';
+export type { SshAddress, SshSettings, SshTarget } from './ssh-target.js';
+
+const defaultTimeoutMs = 30_000;
+/** sshd allows 10 sessions on a connection (MaxSessions); two are left for ending commands. */
+const sessionsPerHost = 8;
+
+export interface SshHost extends Host {
+  /** Opens the connection if there is none. @throws UserError `ssh.*` */
+  connect(): Promise<void>;
+  /** Ends the connection (after a reboot it is a dead one); the next command opens a new one. */
+  disconnect(): Promise<void>;
+  /** The key it shows, without trusting it. Goes through its bastion, whose own key must be trusted. */
+  presentedKey(): Promise<HostKey>;
+  /** Adds the key to our own list of known hosts. */
+  trust(key: HostKey): Promise<void>;
+  /** The bastion before it, where there is one. */
+  readonly bastion: SshHost | undefined;
+}
+
+export interface Ssh {
+  /** @throws UserError `ssh.address` for an address, user or port that is none. */
+  host(target: SshTarget): SshHost;
+  /** Ends all connections and removes their sockets. */
+  close(): Promise<void>;
+}
+
+/** Sockets live in a folder of ours alone; a path of theirs may have 104 characters at most, so it is a short one. */
+function socketFolder(env: NodeJS.ProcessEnv): string {
+  const runtime = env.XDG_RUNTIME_DIR;
+  const places = [
+    ...(runtime && runtime.length < 40 ? [runtime] : []),
+    ...(tmpdir().length < 40 ? [tmpdir()] : []),
+    '/tmp',
+  ];
+  for (const place of places) {
+    try {
+      return mkdtempSync(`${place}/dd-`);
+    } catch {
+      // Not there or not ours: the next.
+    }
+  }
+  return mkdtempSync(`${tmpdir()}/dd-`);
+}
+
+export function openSsh(settings: SshSettings, env: NodeJS.ProcessEnv): Ssh {
+  const folder = socketFolder(env);
+  const quiet = { ...env, LC_ALL: 'C' };
+  const connections: Connection[] = [];
+  const connection = (target: SshTarget, via?: Connection): Connection => {
+    const made = new Connection(target, settings, folder, quiet, via);
+    connections.push(made);
+    return made;
+  };
+  return {
+    host(target) {
+      const { bastion } = target;
+      const before = bastion && connection({ ...bastion, name: bastion.address });
+      return new OverSsh(connection(target, before), settings, before && new OverSsh(before, settings, undefined));
+    },
+    async close() {
+      // Those behind a bastion first.
+      for (const made of connections.reverse()) await made.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+const resolved = async (value: string | Supply): Promise<string> => (isSupply(value) ? value.get() : value);
+
+async function environment(command: Command): Promise<Record<string, string>> {
+  const pairs = Object.entries(command.env ?? {}).map(async ([name, value]) => [name, await resolved(value)] as const);
+  return Object.fromEntries(await Promise.all(pairs));
+}
+
+interface Extra {
+  readonly input?: Input | undefined;
+  readonly sudo: boolean | undefined;
+  readonly timeoutMs: number;
+  readonly options?: RunOptions | undefined;
+}
+
+class OverSsh implements SshHost {
+  readonly name: string;
+  readonly put: Host['put'];
+  readonly read: Host['read'];
+  readonly #turn = gate(sessionsPerHost);
+  #trusting: Promise<void> | undefined;
+
+  constructor(
+    readonly connection: Connection,
+    readonly settings: SshSettings,
+    readonly bastion: OverSsh | undefined,
+  ) {
+    this.name = connection.target.name;
+    const files = placed(this.name, (command, input) => this.#run(command, {}, input));
+    this.put = files.put;
+    this.read = files.read;
+  }
+
+  run(command: Command, options: RunOptions = {}): Promise<Result> {
+    return this.#run(command, options);
+  }
+
+  async start(command: Command, log: string): Promise<Background> {
+    const env = await environment(command);
+    const script = (marks: Marks) => startScript({ argv: command.argv, env, cwd: command.cwd }, log, marks);
+    const result = await this.#do(script, { sudo: command.sudo, timeoutMs: defaultTimeoutMs });
+    if (result.code !== 0) throw new Error(`${this.name}: ${command.argv[0]} did not start: ${result.stderr.trim()}`);
+    return { pid: Number(result.stdout) };
+  }
+
+  async connect(): Promise<void> {
+    await this.bastion?.connect();
+    try {
+      await this.connection.connect();
+    } catch (error) {
+      const unknown = error instanceof UserError && error.id === 'ssh.host-key-unknown';
+      if (!unknown || this.settings.newKeys !== 'accept') throw error;
+      // Commands that meet the new host at the same time wait for one and the same answer.
+      this.#trusting ??= this.presentedKey().then((key) => this.trust(key));
+      await this.#trusting;
+      await this.connection.connect();
+    }
+  }
+
+  disconnect(): Promise<void> {
+    return this.connection.close();
+  }
+
+  presentedKey(): Promise<HostKey> {
+    return presentedKey(this.connection);
+  }
+
+  trust(key: HostKey): Promise<void> {
+    return trustKey(this.settings.knownHosts, key);
+  }
+
+  async #run(command: Command, options: RunOptions, given?: Input): Promise<Result> {
+    const env = await environment(command);
+    const input = given ?? (command.stdin === undefined ? undefined : await resolved(command.stdin));
+    const { argv, cwd, sudo, timeoutMs = defaultTimeoutMs } = command;
+    const running = { argv, env, cwd, timeoutMs, input: input !== undefined };
+    return this.#turn(() => this.#do((marks) => runScript(running, marks), { input, sudo, timeoutMs, options }));
+  }
+
+  async #do(script: (marks: Marks) => string, { input, sudo, timeoutMs, options }: Extra): Promise<Result> {
+    await this.connect();
+    const marks = marksOf(randomBytes(12).toString('hex'));
+    const job: Job = {
+      marks,
+      script: script(marks),
+      input,
+      timeoutMs,
+      onLine: options?.onLine,
+      signal: options?.signal,
+      end: (group) => this.#end(group, sudo),
+      ...(sudo ? { sudo: { password: await this.#password() } } : {}),
+    };
+    try {
+      return await runJob([...(await this.connection.words()), bootstrap], this.connection.env, job);
+    } catch (error) {
+      throw this.#explained(error);
+    }
+  }
+
+  async #password(): Promise<string> {
+    const password = (await this.connection.target.sudoPassword?.get()) ?? '';
+    if (/[\n\0]/.test(password)) throw new Error('the sudo password holds a line break');
+    return password;
+  }
+
+  async #end(group: number, sudo: boolean | undefined): Promise<void> {
+    await this.#do((marks) => killScript(group, marks), { sudo, timeoutMs: defaultTimeoutMs });
+  }
+
+  #explained(error: unknown): unknown {
+    const { target } = this.connection;
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return sshMissing(error);
+    if (!(error instanceof Broken)) return error;
+    if (error.phase === 'sudo') return sudoFailure(target, error.said);
+    // The shared connection is of no more use.
+    void this.connection.close();
+    return error.phase === 'command' ? sshLost(target, error.said) : sshFailure(target, error.said);
+  }
+}

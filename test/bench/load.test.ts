@@ -246,16 +246,16 @@ describe('the end', () => {
   it('by time: what was sent before runs to its end', async () => {
     const { samples, why } = await run(
       async (_, response) => {
-        await systemClock.sleep(30);
+        await systemClock.sleep(200);
         answerWith(response, ['a']);
       },
-      { pacer: closed({ concurrency: 2, durationMs: 200 }) },
+      { pacer: closed({ concurrency: 2, durationMs: 100 }) },
     );
     expect(why).toBe('done');
-    expect(samples.length).toBe(server!.asked.length);
-    expect(samples.every(({ failure, cut }) => !failure && !cut)).toBe(true);
-    for (const { at } of samples) expect(at).toBeLessThan(200);
-    expect(Math.max(...samples.map(({ at, end }) => at + end))).toBeGreaterThan(200);
+    expect(samples.map(({ n, failure, cut }) => [n, failure, cut]).sort()).toEqual([
+      [0, undefined, undefined],
+      [1, undefined, undefined],
+    ]);
   });
 });
 

@@ -23,6 +23,17 @@ const gigabyte = 1e9;
 /** Logs, audit, the gateway's files. */
 const roomBytes = 0.2 * gigabyte;
 
+/** What a UserError of the work says, hint included; undefined when there was none. */
+async function mendable(work: () => Promise<unknown>): Promise<Text | undefined> {
+  try {
+    await work();
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return error.hint ? say(`${error.text.en} ${error.hint.en}`, `${error.text.zh}${error.hint.zh}`) : error.text;
+  }
+}
+
 const nginx: Preflight = async ({ todo, world }) => {
   if (!todo.has('nginx.install')) return undefined;
   const [found, manager] = await Promise.all([findNginx(world), packageManager(world)]);
@@ -36,12 +47,8 @@ const nginx: Preflight = async ({ todo, world }) => {
 
 const engine: Preflight = async ({ todo, world }) => {
   if (!todo.has('engine.runtime')) return undefined;
-  try {
-    await runtimeFor(world);
-  } catch (error) {
-    if (!(error instanceof UserError)) throw error;
-    return error.hint ? say(`${error.text.en} ${error.hint.en}`, `${error.text.zh}${error.hint.zh}`) : error.text;
-  }
+  const none = await mendable(() => runtimeFor(world));
+  if (none) return none;
   if (world.env.npm_execpath) return undefined;
   const npm = await world.host.run({ argv: ['npm', '--version'] });
   return npm.code === 0
@@ -96,7 +103,7 @@ export async function totalMemory(world: World): Promise<number | undefined> {
 const modelFile: Preflight = async ({ setup, world }) => {
   if (setup.model.source.kind !== 'file') return undefined;
   const { inspectGguf } = await import('../models/inspect.js');
-  return inspectGguf(world, setup.model.file);
+  return mendable(() => inspectGguf(world, setup.model.file));
 };
 
 export const preflights: readonly Preflight[] = [nginx, engine, disk, memory, modelFile];

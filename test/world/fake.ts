@@ -36,6 +36,10 @@ export interface FakeOptions {
   readonly interactive?: boolean;
   readonly takenPorts?: ReadonlySet<number>;
   readonly stdin?: string | Uint8Array;
+  /** What a started background process does; its pid lives already. */
+  readonly onStart?: (line: string, pid: number, world: FakeWorld) => Promise<void>;
+  /** What a signal does; without it every signal ends the process. */
+  readonly onSignal?: (pid: number, signal: string, world: FakeWorld) => void;
 }
 
 const encode = (content: string | Uint8Array): Uint8Array =>
@@ -187,6 +191,7 @@ function fakeHost(self: () => FakeWorld, options: FakeOptions): Host {
       self().started.push(show(command));
       pid += 1;
       self().alive.set(pid, `boot:${pid}`);
+      await options.onStart?.(show(command), pid, self());
       return { pid };
     },
     put: async (path, content, { mode } = {}) => {
@@ -203,7 +208,12 @@ function fakeProcesses(self: () => FakeWorld, options: FakeOptions): Processes {
     pid: 1,
     uid: options.uid ?? 0,
     identity: async (pid) => self().alive.get(pid),
-    kill: (pid) => self().alive.delete(pid),
+    kill: (pid, signal) => {
+      const lived = self().alive.has(pid);
+      if (options.onSignal) options.onSignal(pid, signal, self());
+      else self().alive.delete(pid);
+      return lived;
+    },
     portFree: async (_, asked) => !options.takenPorts?.has(asked),
     freePort: async () => {
       port += 1;

@@ -15,7 +15,7 @@ import {
   settingsAsFile,
 } from '../../src/gateway/files.js';
 import { hashKey } from '../../src/gateway/keys.js';
-import type { NginxOptions } from '../../src/gateway/nginx.js';
+import type { NginxBuild, NginxOptions } from '../../src/gateway/nginx.js';
 import type { Key, Peer, Secrets, Settings } from '../../src/gateway/settings.js';
 import { type BuildName, build } from './builds.js';
 
@@ -23,6 +23,8 @@ export const secrets: Secrets = {
   pepper: 'pepper-of-the-tests',
   adminKey: 'admin-of-the-tests',
   engineKey: 'engine-key',
+  redisPassword: 'redis-of-the-tests',
+  cacheSecret: 'cache-of-the-tests',
 };
 export const apiKey = 'sk-of-the-tests';
 
@@ -94,17 +96,20 @@ export async function until<T>(
   }
 }
 
+export interface StartOptions extends Partial<Omit<NginxOptions, 'build'>> {
+  readonly nginx?: BuildName | NginxBuild;
+  /** Lua that replaces the templates', by name. */
+  readonly lua?: Readonly<Record<string, string>>;
+}
+
 /** Writes the folder; returns the plan. */
-export async function layOut(
-  settings: Settings,
-  options: Partial<Omit<NginxOptions, 'build'>> & { nginx?: BuildName } = {},
-): Promise<GatewayPlan> {
+export async function layOut(settings: Settings, options: StartOptions = {}): Promise<GatewayPlan> {
   const directory = await mkdtemp(join(tmpdir(), 'gateway-'));
   await chmod(directory, 0o755);
-  const { nginx = 'debian', ...more } = options;
+  const { nginx = 'debian', lua: other, ...more } = options;
   const plan: GatewayPlan = {
     directory,
-    build: await build(nginx),
+    build: typeof nginx === 'string' ? await build(nginx) : nginx,
     listen: { host: '127.0.0.1', port: await freePort() },
     admin: { host: '127.0.0.1', port: await freePort() },
     workers: 1,
@@ -114,7 +119,7 @@ export async function layOut(
   };
   for (const folder of gatewayFolders(plan)) await mkdir(folder.path, { recursive: true, mode: folder.mode });
   const files = [
-    ...gatewayFiles(plan, await lua()),
+    ...gatewayFiles(plan, { ...(await lua()), ...other }),
     settingsAsFile(directory, settings),
     secretsAsFile(directory, secrets),
   ];
@@ -129,10 +134,7 @@ export function parseAudit(text: string): readonly AuditLine[] {
     .map((line) => JSON.parse(line) as AuditLine);
 }
 
-export async function startGateway(
-  settings: Settings,
-  options: Partial<Omit<NginxOptions, 'build'>> & { nginx?: BuildName } = {},
-): Promise<Gateway> {
+export async function startGateway(settings: Settings, options: StartOptions = {}): Promise<Gateway> {
   const plan = await layOut(settings, options);
   const { directory } = plan;
   const [file, ...args] = gatewayCommand(plan).argv;

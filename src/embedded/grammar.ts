@@ -7,14 +7,14 @@ const shared = [
   String.raw`ws ::= | " " | "\n" [ \t]{0,20}`,
   String.raw`char ::= [^"\\\x7F\x00-\x1F] | [\\] (["\\/bfnrt] | "u" [0-9a-fA-F]{4})`,
   String.raw`string ::= "\"" char* "\""`,
-  String.raw`integer ::= "-"? ("0" | [1-9] [0-9]{0,15})`,
-  String.raw`number ::= integer ("." [0-9]{1,16})? ([eE] [-+]? [0-9]{1,3})?`,
-  String.raw`boolean ::= "true" | "false"`,
-  String.raw`null ::= "null"`,
-  String.raw`member ::= string ws ":" ws value`,
-  String.raw`object ::= "{" ws (member (ws "," ws member)*)? ws "}"`,
-  String.raw`array ::= "[" ws (value (ws "," ws value)*)? ws "]"`,
-  String.raw`value ::= object | array | string | number | boolean | null`,
+  'integer ::= "-"? ("0" | [1-9] [0-9]{0,15})',
+  'number ::= integer ("." [0-9]{1,16})? ([eE] [-+]? [0-9]{1,3})?',
+  'boolean ::= "true" | "false"',
+  'null ::= "null"',
+  'member ::= string ws ":" ws value',
+  'object ::= "{" ws (member (ws "," ws member)*)? ws "}"',
+  'array ::= "[" ws (value (ws "," ws value)*)? ws "]"',
+  'value ::= object | array | string | number | boolean | null',
 ];
 
 const grammarOf = (root: string, rules: readonly string[]): string =>

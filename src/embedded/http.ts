@@ -1,11 +1,14 @@
 /** The OpenAI API over HTTP/1.1. */
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { type Conversation, converse } from './answering.js';
+import { allowed } from './key.js';
 import type { Log } from './log.js';
 import { broken, invalid, Problem, unauthorized } from './problem.js';
-import { Collected, EventStream } from './reply.js';
+import { replyTo } from './reply.js';
 import { chatAsk, textAsk } from './request.js';
+import { sendJson, sendProblem } from './respond.js';
+import { begin } from './session.js';
+import { HttpOutlet } from './sse.js';
 import type { State } from './state.js';
 
 export interface HttpOptions {
@@ -34,25 +37,6 @@ const routes: Readonly<Record<string, Route>> = {
   '/v1/chat/completions': { method: 'POST', handle: (...all) => answer(chatAsk, ...all) },
   '/v1/completions': { method: 'POST', handle: (...all) => answer(textAsk, ...all) },
 };
-
-export function sendJson(response: ServerResponse, status: number, body: string, headers: Record<string, string> = {}) {
-  response.writeHead(status, {
-    'content-type': 'application/json; charset=utf-8',
-    'content-length': Buffer.byteLength(body),
-    ...headers,
-  });
-  response.end(body);
-}
-
-export function sendProblem(response: ServerResponse, problem: Problem): void {
-  const { status, retryAfter } = problem;
-  sendJson(response, status, problem.json(), {
-    ...(retryAfter === undefined ? {} : { 'retry-after': `${retryAfter}` }),
-    ...(status === 401 ? { 'www-authenticate': 'Bearer' } : {}),
-    // The rest of a body that is too large is not read.
-    ...(status === 413 ? { connection: 'close' } : {}),
-  });
-}
 
 function health(_: IncomingMessage, response: ServerResponse, { state }: HttpOptions): void {
   const trouble = state.trouble();
@@ -105,43 +89,13 @@ async function answer(
   { state, log }: HttpOptions,
   id: string,
 ): Promise<void> {
-  const begin = performance.now();
   const served = state.need();
   const ask = read(await bodyOf(request));
-  const prefix = ask.route === 'chat' ? 'chatcmpl' : 'cmpl';
-  const head = { id: `${prefix}-${id}`, created: Math.floor(Date.now() / 1000), model: served.modelId };
-  let conversation: Conversation | undefined;
-  const ended = (outcome: string, detail: object): void => {
-    const { timing } = conversation ?? {};
-    const ms = (value: number | undefined) => (value === undefined ? undefined : Math.round(value * 10) / 10);
-    log('request', {
-      id,
-      route: ask.route,
-      stream: ask.stream,
-      outcome,
-      ...detail,
-      queue_ms: ms(timing?.queueMs),
-      first_token_ms: ms(timing?.firstTokenMs),
-      total_ms: ms(performance.now() - begin),
-    });
-  };
-  const reply = ask.stream ? new EventStream(response, ask, head, ended) : new Collected(response, ask, head, ended);
-  conversation = converse(served, ask, reply);
-  response.once('close', () => {
-    if (response.writableFinished) return;
-    conversation.cancel();
-    if (!reply.finished) ended('gone', {});
-  });
-  // A client that has gone before we listened for it.
-  if (response.destroyed) conversation.cancel();
-}
-
-const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
-
-function allowed(request: IncomingMessage, key: string | undefined): boolean {
-  if (key === undefined) return true;
-  const given = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '')?.[1];
-  return given !== undefined && timingSafeEqual(digest(given), digest(key));
+  const outlet = new HttpOutlet(response);
+  const session = begin(served, ask, id, { log, transport: 'http' }, replyTo(outlet, ask));
+  // A response that was written whole is closed too; `gone` knows.
+  response.once('close', () => session.gone());
+  if (response.destroyed) session.gone();
 }
 
 /** The caller's id where it is a sane one, so that its logs and ours can be laid side by side. */
@@ -159,7 +113,7 @@ async function handle(request: IncomingMessage, response: ServerResponse, option
       const message = `There is no ${request.method} ${(request.url ?? '').slice(0, 100)}.`;
       throw new Problem(404, 'invalid_request_error', message, null, 'not_found');
     }
-    if (!route.open && !allowed(request, options.key)) throw unauthorized();
+    if (!route.open && !allowed(request.headers.authorization, options.key)) throw unauthorized();
     if (request.method !== route.method && !(route.method === 'GET' && request.method === 'HEAD')) {
       response.setHeader('allow', route.method);
       throw new Problem(405, 'invalid_request_error', `Use ${route.method} here.`, null, 'method_not_allowed');

@@ -1,13 +1,22 @@
-import type { ServerResponse } from 'node:http';
-import type { Listener } from './answering.js';
-import { sendJson, sendProblem } from './http.js';
+/** What is told of a request, whatever carries it. */
 import type { Problem } from './problem.js';
 import type { ChatAsk, TextAsk } from './request.js';
+import type { Ended, Reply } from './session.js';
 import type { Parts } from './think.js';
 import { type FinishReason, type Head, StreamParts, type Usage, wholeAnswer } from './transcript.js';
 
-/** Called once, at the end, with what goes into the log. */
-export type Ended = (outcome: string, detail: object) => void;
+/** One transport's way to one client. Calls after the client has gone do nothing. */
+export interface Outlet {
+  /** The answer begins: from here on its status is good. */
+  open(): void;
+  part(json: string): void;
+  /** After the last part. */
+  close(): void;
+  /** The one document of an answer that is not streamed. */
+  whole(json: string): void;
+  /** Also in the middle of an open answer. */
+  refuse(problem: Problem): void;
+}
 
 const counts = ({ prompt, completion, cached }: Usage): object => ({
   prompt_tokens: prompt,
@@ -15,22 +24,13 @@ const counts = ({ prompt, completion, cached }: Usage): object => ({
   cached_tokens: cached,
 });
 
-const sseHeaders = {
-  'content-type': 'text/event-stream; charset=utf-8',
-  'cache-control': 'no-store',
-  // nginx passes each event on at once.
-  'x-accel-buffering': 'no',
-};
-
-/** Server-sent events. What one step of the model brings for this client goes out in one write. */
-export class EventStream implements Listener {
+class Streamed implements Reply {
   finished = false;
   private readonly parts: StreamParts;
   private readonly introduced = new Set<number>();
-  private pending = '';
 
   constructor(
-    private readonly response: ServerResponse,
+    private readonly outlet: Outlet,
     private readonly ask: ChatAsk | TextAsk,
     head: Head,
     private readonly ended: Ended,
@@ -38,61 +38,45 @@ export class EventStream implements Listener {
     this.parts = new StreamParts(ask, head);
   }
 
-  private say(json: string): void {
-    if (this.pending === '') queueMicrotask(() => this.flush());
-    this.pending += `data: ${json}\n\n`;
-  }
-
-  private flush(): void {
-    const { pending, response } = this;
-    this.pending = '';
-    if (response.destroyed) return;
-    if (this.finished) response.end(pending);
-    else response.write(pending);
-  }
-
   /** Each choice begins with its role, where the route has roles. */
   private introduce(choice: number): void {
     if (this.introduced.has(choice)) return;
     this.introduced.add(choice);
     const role = this.parts.role(choice);
-    if (role !== undefined) this.say(role);
+    if (role !== undefined) this.outlet.part(role);
   }
 
   begun(): void {
-    if (!this.response.destroyed) this.response.writeHead(200, sseHeaders);
+    this.outlet.open();
     this.introduce(0);
   }
 
   delta(choice: number, parts: Parts): void {
     this.introduce(choice);
-    this.say(this.parts.delta(choice, parts));
+    this.outlet.part(this.parts.delta(choice, parts));
   }
 
   finish(choice: number, reason: FinishReason): void {
     this.introduce(choice);
-    this.say(this.parts.end(choice, reason));
+    this.outlet.part(this.parts.end(choice, reason));
   }
 
   done(usage: Usage, problem: Problem | undefined): void {
-    if (problem !== undefined && !this.response.headersSent) sendProblem(this.response, problem);
-    else if (problem !== undefined) this.say(problem.json());
-    else {
-      if (this.ask.includeUsage) this.say(this.parts.usage(usage));
-      this.say('[DONE]');
-    }
     this.finished = true;
+    if (problem === undefined) {
+      if (this.ask.includeUsage) this.outlet.part(this.parts.usage(usage));
+      this.outlet.close();
+    } else this.outlet.refuse(problem);
     this.ended(problem === undefined ? 'ok' : 'error', counts(usage));
   }
 }
 
-/** One JSON document at the end. */
-export class Collected implements Listener {
+class Collected implements Reply {
   finished = false;
   private readonly choices: { reasoning: string; content: string; finish: FinishReason }[] = [];
 
   constructor(
-    private readonly response: ServerResponse,
+    private readonly outlet: Outlet,
     private readonly ask: ChatAsk | TextAsk,
     private readonly head: Head,
     private readonly ended: Ended,
@@ -117,8 +101,13 @@ export class Collected implements Listener {
 
   done(usage: Usage, problem: Problem | undefined): void {
     this.finished = true;
-    if (problem === undefined) sendJson(this.response, 200, wholeAnswer(this.ask, this.head, this.choices, usage));
-    else sendProblem(this.response, problem);
+    if (problem === undefined) this.outlet.whole(wholeAnswer(this.ask, this.head, this.choices, usage));
+    else this.outlet.refuse(problem);
     this.ended(problem === undefined ? 'ok' : 'error', counts(usage));
   }
 }
+
+export const replyTo =
+  (outlet: Outlet, ask: ChatAsk | TextAsk) =>
+  (head: Head, ended: Ended): Reply =>
+    ask.stream ? new Streamed(outlet, ask, head, ended) : new Collected(outlet, ask, head, ended);

@@ -1,0 +1,56 @@
+import type { ServerResponse } from 'node:http';
+import type { Problem } from './problem.js';
+import type { Outlet } from './reply.js';
+import { sendJson, sendProblem } from './respond.js';
+
+const headers = {
+  'content-type': 'text/event-stream; charset=utf-8',
+  'cache-control': 'no-store',
+  // nginx passes each event on at once.
+  'x-accel-buffering': 'no',
+};
+
+/** HTTP: server-sent events, or one JSON document. What one step of the model brings goes out in one write. */
+export class HttpOutlet implements Outlet {
+  private pending = '';
+  private closing = false;
+
+  constructor(private readonly response: ServerResponse) {}
+
+  open(): void {
+    if (!this.response.destroyed) this.response.writeHead(200, headers);
+  }
+
+  part(json: string): void {
+    if (this.pending === '') queueMicrotask(() => this.flush());
+    this.pending += `data: ${json}\n\n`;
+  }
+
+  private flush(): void {
+    const { pending, response } = this;
+    this.pending = '';
+    if (response.destroyed) return;
+    if (this.closing) response.end(pending);
+    else response.write(pending);
+  }
+
+  close(): void {
+    this.part('[DONE]');
+    this.closing = true;
+  }
+
+  whole(json: string): void {
+    if (!this.response.destroyed) sendJson(this.response, 200, json);
+  }
+
+  refuse(problem: Problem): void {
+    if (this.response.destroyed) return;
+    if (!this.response.headersSent) {
+      sendProblem(this.response, problem);
+      return;
+    }
+    // The status is long gone: the error is an event, and no [DONE] follows.
+    this.part(problem.json());
+    this.closing = true;
+  }
+}

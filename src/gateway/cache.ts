@@ -46,8 +46,8 @@ export interface CacheOptions {
    * a stream waits less: its first token is what counts.
    */
   readonly flight: { readonly waitMs: number; readonly streamWaitMs: number };
-  /** A replayed stream: characters of a piece, ms between pieces, and the longest that a whole replay takes. */
-  readonly replay: { readonly characters: number; readonly everyMs: number; readonly longestMs: number };
+  /** A replayed stream: bytes of a piece, ms between pieces, and the longest that a whole replay takes. */
+  readonly replay: { readonly pieceBytes: number; readonly everyMs: number; readonly longestMs: number };
   /** Answers waiting to be written to Redis, for each worker; more are not stored. */
   readonly queue: { readonly entries: number; readonly bytes: number };
 }
@@ -77,6 +77,6 @@ export const cacheOptions = (given: Given<CacheOptions> = {}): CacheOptions => (
   embeddings: true,
   ...given,
   flight: { waitMs: 30_000, streamWaitMs: 500, ...given.flight },
-  replay: { characters: 48, everyMs: 4, longestMs: 1000, ...given.replay },
+  replay: { pieceBytes: 48, everyMs: 4, longestMs: 1000, ...given.replay },
   queue: { entries: 256, bytes: 32 * 1024 * 1024, ...given.queue },
 });

@@ -38,6 +38,10 @@ export interface NginxOptions {
   readonly engineSilence?: number;
   /** How long an idle connection to an engine is kept, in seconds: below the engine's own limit. Default 4. */
   readonly engineKeepAlive?: number;
+  /** Shared memory for cached answers, in MiB. Default 64. */
+  readonly cacheMiB?: number;
+  /** The CA file that Redis' certificate is checked against. */
+  readonly trustedCa?: string;
   /** Open connections a worker, callers and engines together. Default 16384. */
   readonly connections?: number;
 }
@@ -102,6 +106,12 @@ const lua = (options: NginxOptions): string[] => {
     'lua_shared_dict gateway_settings 16m;',
     'lua_shared_dict gateway_metrics 4m;',
     'lua_shared_dict gateway_loads 1m;',
+    'lua_shared_dict gateway_redis 1m;',
+    'lua_shared_dict gateway_flights 2m;',
+    `lua_shared_dict gateway_cache ${options.cacheMiB ?? 64}m;`,
+    ...(options.trustedCa
+      ? [`lua_ssl_trusted_certificate ${quoted(options.trustedCa)};`, 'lua_ssl_verify_depth 3;']
+      : []),
     `init_by_lua_block { require("gateway").init({ ${user} }) }`,
     'init_worker_by_lua_block { require("gateway").work() }',
   ];
@@ -181,8 +191,10 @@ const gateway = (options: NginxOptions): string[] =>
     'server_name _;',
     'set $gateway_id "";',
     'set $gateway_authorization "";',
+    'set $gateway_cache "";',
     'add_header X-Request-Id $gateway_id always;',
     'add_header X-Accel-Buffering no always;',
+    'add_header X-Cache $gateway_cache always;',
     'log_by_lua_block { require("gateway").log() }',
     // A named location keeps the method, for another try; it cannot be reached by a request whose URI was not readable.
     'error_page 502 503 504 @failed;',

@@ -1,5 +1,7 @@
 /** What changes while the gateway runs: one JSON document with a growing revision, in settings.json beside nginx.conf. */
 
+import type { CacheOptions, RedisOptions } from './cache.js';
+
 export interface Key {
   /** Public: 'key_' and 12 hex digits; this is what logs and lists show. */
   readonly id: string;
@@ -26,6 +28,8 @@ export interface Peer {
 export interface Version {
   /** 'blue' or 'green'; a local deployment has one, 'blue'. */
   readonly name: string;
+  /** What its answers depend on: weights, engine, arguments. Cached answers of another one are not served. */
+  readonly revision?: string;
   /** Share of the model's requests; versions with 0 get none. */
   readonly weight: number;
   readonly peers: readonly Peer[];
@@ -44,6 +48,9 @@ export interface Settings {
   readonly revision: number;
   readonly keys: readonly Key[];
   readonly models: readonly ServedModel[];
+  readonly redis?: RedisOptions;
+  /** Absent: no answer is cached. */
+  readonly cache?: CacheOptions;
 }
 
 /** Read by nginx's master alone, mode 0600. */
@@ -52,6 +59,9 @@ export interface Secrets {
   readonly adminKey: string;
   /** Sent to the engines as a bearer token. */
   readonly engineKey?: string;
+  readonly redisPassword?: string;
+  /** What cached answers are named and sealed with; another one makes all of them misses. */
+  readonly cacheSecret?: string;
 }
 
 export const noSettings: Settings = { revision: 0, keys: [], models: [] };

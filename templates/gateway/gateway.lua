@@ -66,7 +66,7 @@ end
 --- Each piece of an engine's answer on its way to the caller.
 function M.chunk()
   local req = request.current()
-  if not req or req.refusal or req.attempts == 0 then return end
+  if not req or req.refusal or req.ours or req.attempts == 0 then return end
   local phase = req.now.chunk
   local data, last = ngx.arg[1], ngx.arg[2]
   for i = 1, #phase do
@@ -78,9 +78,17 @@ function M.chunk()
   end
 end
 
+local function rescued(req)
+  local phase = req.now.rescue
+  for i = 1, #phase do
+    if phase[i](req, req.now) then return true end
+  end
+end
+
 --- nginx itself refused, or no engine answered: the same error shape.
 function M.refused()
   local req = request.current() or open("none", false)
+  if ngx.status >= 502 and rescued(req) then return end
   return reply.refuse(req, outcome.refusal(req, ngx.status))
 end
 

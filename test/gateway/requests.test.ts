@@ -71,6 +71,7 @@ onBoth('requests', { settings }, (both) => {
       version: 'blue',
       peer: `127.0.0.1:${both.engine.peer.port}`,
       attempts: 1,
+      cache: null,
       status: 200,
       code: null,
       outcome: 'complete',

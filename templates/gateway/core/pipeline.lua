@@ -3,6 +3,7 @@
 --   compile(settings)                  once a revision: lookups into settings; may raise
 --   access(req, settings) -> refusal   before anything is sent on
 --   chunk(req, data, last) -> data     each piece of the answer; nil leaves it as it is
+--   rescue(req, settings) -> true      no engine answered; true: this policy has, in its place
 --   done(req, settings)                once, after the last byte
 local names = {
   "policies.id", -- X-Request-Id, in and out
@@ -11,6 +12,7 @@ local names = {
   "policies.body", -- in memory, JSON, one object
   "policies.model", -- known, and within the key's scope
   "policies.version", -- blue or green, by weight
+  "policies.cache", -- answers given before
   "policies.usage", -- tokens, first byte, whole or cut
   "policies.peer", -- load of the peers
   "policies.metrics",
@@ -37,6 +39,7 @@ function M.compile(settings)
   end
   settings.access = { engine = collect("access", true), own = collect("access", false) }
   settings.chunk = collect("chunk", true)
+  settings.rescue = collect("rescue", true)
   settings.done = collect("done", true)
   return settings
 end

@@ -7,6 +7,7 @@
 --   version                   policies.version
 --   peer holding attempts tried   core.balancer (the peer asked last; whether we count on its load)
 --   first bytes whole prompt_tokens completion_tokens   policies.usage
+--   cache cached ours         policies.cache (its verdict; what it holds for the request; we answer, not an engine)
 --   refusal                   core.reply
 local ffi = require "ffi"
 local base = require "resty.core.base"

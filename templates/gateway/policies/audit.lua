@@ -22,6 +22,7 @@ local function line(req)
     .. ',"version":' .. text(version and version.name)
     .. ',"peer":' .. text(peer and peer.address)
     .. ',"attempts":' .. req.attempts
+    .. ',"cache":' .. text(req.cache)
     .. ',"status":' .. ngx.status
     .. ',"code":' .. text(req.refusal and req.refusal.code)
     .. ',"outcome":' .. text(req.outcome)

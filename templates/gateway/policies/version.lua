@@ -20,7 +20,7 @@ local function compile(settings)
       local list = open_peers(version)
       if version.weight > 0 and #list > 0 then
         total = total + version.weight
-        open[#open + 1] = { name = version.name, peers = list, upto = total }
+        open[#open + 1] = { name = version.name, revision = version.revision, peers = list, upto = total }
       end
     end
     model.open, model.total = open, total

@@ -1,10 +1,13 @@
 -- A JSON object opened without decoding what nobody asks for: its own fields are read, the values inside them are
 -- walked over (a prompt of 256 KiB at the speed of memchr), and a field can be replaced without touching the rest.
 local cjson = require "cjson.safe"
+local new = require "table.new"
 
 local byte, find, sub = string.byte, string.find, string.sub
 
 local DEPTH = 64
+-- Longer strings are left where they are: nobody routes by them.
+local LONGEST = 4096
 local QUOTE, COMMA, COLON, BACKSLASH = 34, 44, 58, 92
 local OPEN_LIST, CLOSE_LIST, OPEN, CLOSE = 91, 93, 123, 125
 
@@ -52,30 +55,73 @@ local function container_end(body, i)
   end
 end
 
+-- Names and short words that were found to be plain: the same few come with every request. Bounded.
+local plains, count = {}, 0
+
+--- A string without its quotes and escapes; nil when it is none.
 local function text_of(body, from, to)
   local plain = sub(body, from + 1, to - 1)
-  if not find(plain, "[%z\1-\31\\]") then return plain end
+  if plains[plain] then return plain end
+  if not find(plain, "[%z\1-\31\\]") then
+    if #plain <= 32 and count < 1024 then
+      plains[plain], count = true, count + 1
+    end
+    return plain
+  end
   -- cjson lets control characters pass.
   if find(plain, "[%z\1-\31]") then return nil end
   local decoded = cjson.decode("[" .. sub(body, from, to) .. "]")
   return decoded and decoded[1]
 end
 
+--- The last byte of a word: letters, digits and + - .
+local function word_end(body, i)
+  while true do
+    local c = byte(body, i)
+    if not c then return i - 1 end
+    local within = (c >= 48 and c <= 57) or (c >= 97 and c <= 122) or (c >= 65 and c <= 90) or c == 43 or c == 45 or c == 46
+    if not within then return i - 1 end
+    i = i + 1
+  end
+end
+
+local function digits(word, i)
+  local from = i
+  while true do
+    local c = byte(word, i)
+    if not c or c < 48 or c > 57 then return i > from and i or nil end
+    i = i + 1
+  end
+end
+
+--- By the grammar of RFC 8259: tonumber takes more.
+local function number_of(word)
+  local i = byte(word) == 45 and 2 or 1
+  local zero = byte(word, i) == 48
+  local at = digits(word, i)
+  if not at or (zero and at > i + 1) then return nil end
+  if byte(word, at) == 46 then at = digits(word, at + 1) end
+  if not at then return nil end
+  local e = byte(word, at)
+  if e == 101 or e == 69 then
+    local sign = byte(word, at + 1)
+    at = digits(word, (sign == 43 or sign == 45) and at + 2 or at + 1)
+  end
+  return at == #word + 1 and tonumber(word) or nil
+end
+
 local function word_of(word)
   local value = literals[word]
   if value ~= nil then return value end
-  local digits, rest = word:match "^%-?(%d+)(.*)$"
-  if not digits or (#digits > 1 and byte(digits) == 48) then return nil end
-  local fraction = rest:match "^%.%d+(.*)$" or rest
-  if fraction ~= "" and not fraction:find "^[eE][+-]?%d+$" then return nil end
-  return tonumber(word)
+  return number_of(word)
 end
 
---- One value: its kind, its last byte, and what it is when it is no container.
+--- One value: its kind, its last byte, and what it is when it is no container and no long string.
 local function value_at(body, i, c)
   if c == QUOTE then
     local to = string_end(body, i)
     if not to then return nil, "a string without an end" end
+    if to - i > LONGEST then return "string", to end
     local text = text_of(body, i, to)
     if not text then return nil, "a string that is none" end
     return "string", to, text
@@ -85,8 +131,8 @@ local function value_at(body, i, c)
     if not to then return nil, err end
     return c == OPEN and "object" or "array", to
   end
-  local _, to = find(body, "^[%w.+-]+", i)
-  if not to then return nil, "no value where one is needed" end
+  local to = word_end(body, i)
+  if to < i then return nil, "no value where one is needed" end
   local value = word_of(sub(body, i, to))
   if value == nil then return nil, "a word that is no value" end
   return value == cjson.null and "null" or type(value), to, value
@@ -118,7 +164,7 @@ end
 function M.open(body)
   local i, c = space(body, 1)
   if c ~= OPEN then return nil, "not an object" end
-  local doc = { values = {}, kinds = {}, from = {}, to = {}, body = body, first = i }
+  local doc = { values = new(0, 8), kinds = new(0, 8), from = new(0, 8), to = new(0, 8), body = body, first = i }
   i, c = space(body, i + 1)
   local more = c ~= CLOSE
   while more do
@@ -134,9 +180,11 @@ function M.open(body)
   return doc
 end
 
---- A container's value, decoded now.
+--- Any field's value, decoded now.
 function M.decode(doc, name)
-  return cjson.decode(sub(doc.body, doc.from[name], doc.to[name]))
+  local list, err = cjson.decode("[" .. sub(doc.body, doc.from[name], doc.to[name]) .. "]")
+  if not list then return nil, err end
+  return list[1]
 end
 
 --- The body with a field set to a JSON text, put first when it was not there.

@@ -1,6 +1,8 @@
 -- One id for the whole chain: the caller's X-Request-Id when it is a plain word of at most 64, else our own.
 local crypto = require "core.crypto"
 
+local tohex = require("bit").tohex
+
 local PLAIN = "^[%w._%-]+$"
 local pid, prefix, count
 
@@ -13,7 +15,7 @@ local function make()
     urandom:close()
   end
   count = count + 1
-  return string.format("%s%08x", prefix, count)
+  return prefix .. tohex(count)
 end
 
 local function access(req)

@@ -11,23 +11,55 @@ metrics.counter("gateway_tokens_total", "Tokens the engines said they used.")
 metrics.histogram("gateway_request_seconds", "From the request's head to the last byte.", LATENCY)
 metrics.histogram("gateway_first_byte_seconds", "From the request's head to the first byte of the answer.", LATENCY)
 
+-- The label texts of each version, route and status, made once: they are few, and the same for every request.
+local made = setmetatable({}, { __mode = "k" })
+local nobody = {}
+
 local function labels(req)
-  local model = req.model and req.model.id or ""
-  local version = req.version and req.version.name or ""
-  return 'route="' .. req.route .. '",model="' .. model .. '",version="' .. version .. '"'
+  local owner = req.version or nobody
+  local routes = made[owner]
+  if not routes then
+    routes = {}
+    made[owner] = routes
+  end
+  local texts = routes[req.route]
+  if not texts then
+    local model, version = req.model and req.version and req.model.id or "", req.version and req.version.name or ""
+    local base = 'route="' .. req.route .. '",model="' .. model .. '",version="' .. version .. '"'
+    texts = {
+      base = base,
+      status = {},
+      prompt = base .. ',kind="prompt"',
+      completion = base .. ',kind="completion"',
+      complete = base .. ',outcome="complete"',
+      cut = base .. ',outcome="cut"',
+      refused = base .. ',outcome="refused"',
+    }
+    routes[req.route] = texts
+  end
+  return texts
+end
+
+local function of_status(texts, status)
+  local text = texts.status[status]
+  if not text then
+    text = texts.base .. ',status="' .. status .. '"'
+    texts.status[status] = text
+  end
+  return text
 end
 
 local function done(req)
-  local base = labels(req)
-  metrics.add("gateway_requests_total", base .. ',status="' .. ngx.status .. '"', 1)
-  metrics.add("gateway_outcomes_total", base .. ',outcome="' .. req.outcome .. '"', 1)
+  local texts = labels(req)
+  metrics.add("gateway_requests_total", of_status(texts, ngx.status), 1)
+  metrics.add("gateway_outcomes_total", texts[req.outcome], 1)
   if req.attempts == 0 then return end
-  metrics.add("gateway_attempts_total", base, req.attempts)
-  metrics.observe("gateway_request_seconds", base, (sys.msec() - req.started) / 1000)
-  if req.first then metrics.observe("gateway_first_byte_seconds", base, req.first / 1000) end
+  metrics.add("gateway_attempts_total", texts.base, req.attempts)
+  metrics.observe("gateway_request_seconds", texts.base, (sys.msec() - req.started) / 1000)
+  if req.first then metrics.observe("gateway_first_byte_seconds", texts.base, req.first / 1000) end
   if req.prompt_tokens then
-    metrics.add("gateway_tokens_total", base .. ',kind="prompt"', req.prompt_tokens)
-    metrics.add("gateway_tokens_total", base .. ',kind="completion"', req.completion_tokens or 0)
+    metrics.add("gateway_tokens_total", texts.prompt, req.prompt_tokens)
+    metrics.add("gateway_tokens_total", texts.completion, req.completion_tokens or 0)
   end
 end
 

@@ -38,7 +38,7 @@ export const verb: Verb = {
       await purge(world, what);
       return { stopped, removed: what };
     });
-    const left = purging ? await sweep(world) : [];
+    const left = purging ? await sweep(world, removed) : [];
     if (input.json) {
       ui.out(`${JSON.stringify({ state: 'down', stopped, removed: removed.paths, left }, null, 2)}\n`);
       return undefined;

@@ -36,15 +36,15 @@ function since(ms: number): Text {
   return say(`up ${Math.floor(seconds / 86_400)} d`, `已运行 ${Math.floor(seconds / 86_400)} 天`);
 }
 
-function processRow(process: ProcessTruth, world: World): string[] {
+function processRow(one: ProcessTruth, world: World): string[] {
   const { ui, clock } = world;
   const notes = [
-    process.pid === undefined ? '' : `pid ${process.pid}`,
-    process.startedAt === undefined ? '' : ui.text(since(clock.now() - process.startedAt)),
-    process.restarts === 0 ? '' : ui.text(say(`restarts: ${process.restarts}`, `重启 ${process.restarts} 次`)),
+    one.pid === undefined ? '' : `pid ${one.pid}`,
+    one.startedAt === undefined ? '' : ui.text(since(clock.now() - one.startedAt)),
+    one.restarts === 0 ? '' : ui.text(say(`restarts: ${one.restarts}`, `重启 ${one.restarts} 次`)),
   ].filter(Boolean);
-  const state = `${mark(process.state, ui.paint)} ${ui.text(words[process.state]!)}`;
-  return [process.id, state, ui.paint.dim(notes.join(', '))];
+  const state = `${mark(one.state, ui.paint)} ${ui.text(words[one.state]!)}`;
+  return [one.id, state, ui.paint.dim(notes.join(', '))];
 }
 
 export function showState(deployment: Deployment, now: LocalState, world: World): void {
@@ -58,7 +58,7 @@ export function showState(deployment: Deployment, now: LocalState, world: World)
   const rows = [
     [ui.text(say('endpoint', '接口地址')), ui.paint.accent(deployment.endpoint)],
     [ui.text(say('model', '模型')), deployment.model],
-    ...supervision.processes.map((process) => processRow(process, world)),
+    ...supervision.processes.map((one) => processRow(one, world)),
     ['supervisor', `${mark(watch, ui.paint)} ${ui.text(words[watch]!)}`, ui.paint.dim(pid)],
   ];
   for (const line of table(rows, [], '  ')) ui.line(line);
@@ -85,7 +85,7 @@ export const stateJson = (deployment: Deployment, now: LocalState) => ({
   reason: now.reason.en,
   endpoint: deployment.endpoint,
   model: deployment.model,
-  processes: now.supervision.processes.map((process) => ({ ...process, reason: process.reason?.en })),
+  processes: now.supervision.processes.map((one) => ({ ...one, reason: one.reason?.en })),
   supervisor: now.supervision.supervisor,
 });
 

@@ -61,9 +61,10 @@ export async function purge(world: World, { paths }: Purge): Promise<void> {
  * The two folders themselves; once the lock in the home is released.
  * @returns those that stay because something that is not ours lies in them
  */
-export async function sweep(world: World): Promise<string[]> {
+export async function sweep(world: World, { keptFor }: Purge): Promise<string[]> {
   const left: string[] = [];
-  for (const folder of [world.places.home, world.places.cache]) {
+  const { home, cache } = world.places;
+  for (const folder of keptFor.length > 0 ? [home] : [home, cache]) {
     if (!(await world.files.removeEmpty(folder))) left.push(folder);
   }
   return left;

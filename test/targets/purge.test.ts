@@ -21,8 +21,9 @@ async function deployed(world: FakeWorld): Promise<void> {
 it('removes all that we made', async () => {
   const world = fakeWorld();
   await deployed(world);
-  await purge(world, await purgeable(world));
-  expect(await sweep(world)).toEqual([]);
+  const what = await purgeable(world);
+  await purge(world, what);
+  expect(await sweep(world, what)).toEqual([]);
   expect([...world.disk.keys()]).toEqual([]);
   expect([...world.folders.keys()].filter((path) => path.startsWith('/home/u/'))).toEqual([]);
 });
@@ -31,8 +32,9 @@ it('leaves what is not ours, and says where', async () => {
   const world = fakeWorld();
   await deployed(world);
   await world.files.write(`${world.places.home}/notes.txt`, 'mine');
-  await purge(world, await purgeable(world));
-  expect(await sweep(world)).toEqual([world.places.home]);
+  const what = await purgeable(world);
+  await purge(world, what);
+  expect(await sweep(world, what)).toEqual([world.places.home]);
   expect([...world.disk.keys()]).toEqual([`${world.places.home}/notes.txt`]);
 });
 

@@ -110,7 +110,11 @@ function compiled(served: Served, gbnf: string | undefined): (() => object) | un
   try {
     return served.model.grammar(gbnf);
   } catch {
-    throw invalid('The JSON schema makes no usable grammar.', 'response_format', 'unsupported_schema');
+    throw invalid(
+      "The JSON schema in 'response_format' makes no usable grammar.",
+      'response_format',
+      'unsupported_schema',
+    );
   }
 }
 

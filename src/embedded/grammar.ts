@@ -49,14 +49,19 @@ class Schema {
   constructor(private readonly root: Json) {}
 
   private rule(body: string): string {
-    if (this.rules.length >= maxRules) throw invalid('The JSON schema is too large.', 'response_format');
+    if (this.rules.length >= maxRules)
+      throw invalid("The JSON schema in 'response_format' is too large.", 'response_format');
     const name = `r${this.rules.length}`;
     this.rules.push(`${name} ::= ${body}`);
     return name;
   }
 
   private refuse(at: string, why: string): never {
-    throw invalid(`The JSON schema ${why} at '${at || '#'}'.`, 'response_format', 'unsupported_schema');
+    throw invalid(
+      `The JSON schema in 'response_format' ${why} at '${at || '#'}'.`,
+      'response_format',
+      'unsupported_schema',
+    );
   }
 
   /** A GBNF expression for the schema. */

@@ -3,27 +3,8 @@
  * text of a step's tokens is made while the next step is computed, so that it costs no time where a core is free.
  */
 import type { AddonContext, AddonSampler } from './addon.js';
+import { type Job, pickSlot, type Slot } from './slots.js';
 import type { Ending, Limits, Load, Ticket, Work } from './work.js';
-
-interface Slot {
-  readonly id: number;
-  job: Job | undefined;
-  /** Tokens whose keys and values lie in the cache. */
-  tokens: number[];
-}
-
-interface Job {
-  readonly work: Work;
-  readonly arrival: number;
-  slot: Slot | undefined;
-  sampler: AddonSampler | undefined;
-  /** Prompt tokens computed, or being computed. */
-  read: number;
-  produced: number;
-  readonly next: Uint32Array;
-  /** Nothing more is to be computed or told. */
-  over: boolean;
-}
 
 /** Whose next token is to be sampled, and where in the batch their logits lie. */
 interface Wanted {
@@ -41,7 +22,6 @@ const first = Uint32Array.of(0);
 const none = new Uint32Array(0);
 /** Prompt tokens a step may take while others speak: bounds how long they fall silent. */
 const politeChunk = 128;
-const shortestPrefix = 16;
 const failuresToGiveUp = 3;
 
 export class Scheduler {
@@ -61,7 +41,7 @@ export class Scheduler {
     /** The model fails again and again: the process should end. */
     private readonly onBroken: (error: Error) => void,
   ) {
-    this.slots = Array.from({ length: limits.sequences }, (_, id) => ({ id, job: undefined, tokens: [] }));
+    this.slots = Array.from({ length: limits.sequences }, (_, id) => ({ id, job: undefined, tokens: [], usedBy: -1 }));
   }
 
   /** All of them, or undefined: then the queue has no room for them. */
@@ -171,23 +151,15 @@ export class Scheduler {
 
   private start(job: Job, free: readonly Slot[]): void {
     const { prompt, reuse, sink } = job.work;
-    const shared = (slot: Slot): number => {
-      const most = Math.min(slot.tokens.length, prompt.length - 1);
-      let length = 0;
-      while (length < most && slot.tokens[length] === prompt[length]) length++;
-      return length;
-    };
-    let best = free[0]!;
-    let kept = 0;
-    for (const slot of reuse ? free : []) {
-      const length = shared(slot);
-      if (length > kept && length >= shortestPrefix) [best, kept] = [slot, length];
-    }
-    if (kept > 0 && !this.context.removeTokenCellsFromSequence(best.id, kept, -1)) kept = 0;
-    if (kept === 0) this.context.disposeSequence(best.id);
-    best.tokens.length = kept;
-    best.job = job;
-    job.slot = best;
+    const picked = pickSlot(prompt, free, reuse, free.length === this.slots.length);
+    const { slot } = picked;
+    let { kept } = picked;
+    if (kept > 0 && !this.context.removeTokenCellsFromSequence(slot.id, kept, -1)) kept = 0;
+    if (kept === 0) this.context.disposeSequence(slot.id);
+    slot.tokens.length = kept;
+    slot.usedBy = job.arrival;
+    slot.job = job;
+    job.slot = slot;
     job.read = kept;
     try {
       job.sampler = job.work.sampler();

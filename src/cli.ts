@@ -19,7 +19,7 @@ export const verbs: readonly Entry[] = [
   },
   {
     name: 'status',
-    says: say('What runs here, and whether it is well', '这里在运行什么,是否正常'),
+    says: say('What runs here, and whether it is well', '这里在运行什么，是否正常'),
     load: () => import('./commands/status.js'),
   },
   {
@@ -44,12 +44,12 @@ export const verbs: readonly Entry[] = [
   },
   {
     name: 'probe',
-    says: say('Show this machine: GPUs, driver, CPU, memory, disk', '查看这台机器:GPU、驱动、CPU、内存、磁盘'),
+    says: say('Show this machine: GPUs, driver, CPU, memory, disk', '查看这台机器：GPU、驱动、CPU、内存、磁盘'),
     load: () => import('./commands/probe.js'),
   },
   {
     name: 'down',
-    says: say('Stop everything; --purge removes what we made', '全部停止;--purge 删除我们创建的内容'),
+    says: say('Stop everything; --purge removes what we made', '全部停止；--purge 删除我们创建的内容'),
     load: () => import('./commands/down.js'),
   },
   {
@@ -62,11 +62,11 @@ export const verbs: readonly Entry[] = [
 export const globalOptions: readonly Option[] = [
   {
     flags: '--lang <lang>',
-    says: say('Language, by default from the locale', '语言,默认取自系统区域设置'),
+    says: say('Language, by default from the locale', '语言，默认取自系统区域设置'),
     choices: ['en', 'zh'],
   },
   { flags: '--json', says: say('One JSON document on standard output', '在标准输出打印一个 JSON 文档') },
-  { flags: '-y, --yes', says: say('Ask nothing, take the defaults', '不提问,采用默认值') },
+  { flags: '-y, --yes', says: say('Ask nothing, take the defaults', '不提问，采用默认值') },
   { flags: '--verbose', says: say('Show what led to a failure', '显示失败的原因链') },
 ];
 
@@ -161,7 +161,7 @@ function dress(
   const examples = verb.examples ?? [];
   if (examples.length > 0) {
     const lines = examples.map(({ line, says }) => `  ${world.ui.paint.dim(`# ${text(says)}`)}\n  ${line}`);
-    command.addHelpText('after', `\n${text(say('Examples:', '示例:'))}\n${lines.join('\n')}`);
+    command.addHelpText('after', `\n${text(say('Examples:', '示例：'))}\n${lines.join('\n')}`);
   }
   const action = verb.run;
   if (!action) return;
@@ -172,10 +172,10 @@ function dress(
 }
 
 const headings: Readonly<Record<string, Text>> = {
-  'Usage:': say('Usage:', '用法:'),
-  'Options:': say('Options:', '选项:'),
-  'Commands:': say('Commands:', '命令:'),
-  'Arguments:': say('Arguments:', '参数:'),
+  'Usage:': say('Usage:', '用法：'),
+  'Options:': say('Options:', '选项：'),
+  'Commands:': say('Commands:', '命令：'),
+  'Arguments:': say('Arguments:', '参数：'),
 };
 
 function frame(command: Command, text: (words: Text) => string, world: World): Command {
@@ -220,7 +220,7 @@ function usage(error: CommanderError): UserError {
     'commander.missingArgument': `缺少参数 ${named}`,
     'commander.optionMissingArgument': `选项 ${named} 缺少值`,
     'commander.excessArguments': '参数过多',
-    'commander.invalidArgument': `选项或参数的值无效:${words}`,
+    'commander.invalidArgument': `选项或参数的值无效：${words}`,
     'commander.help': '需要一个命令',
   };
   const english = error.code === 'commander.help' ? 'a command is needed' : words;
@@ -228,7 +228,7 @@ function usage(error: CommanderError): UserError {
   return new UserError('usage', say(`${sentence}.`, `${chinese[error.code] ?? words}。`), {
     exit: 'usage',
     hint: meant
-      ? say(`Did you mean ${meant}?`, `是否想输入 ${meant}?`)
-      : say('See what there is: deepseek-deploy --help', '查看用法:deepseek-deploy --help'),
+      ? say(`Did you mean ${meant}?`, `是否想输入 ${meant}？`)
+      : say('See what there is: deepseek-deploy --help', '查看用法：deepseek-deploy --help'),
   });
 }

@@ -31,7 +31,7 @@ export function showFailure(error: unknown, ui: Ui, verbose: boolean): void {
   if (error.hint) write(paragraph(ui.paint.accent('→'), ui.text(error.hint)));
 }
 
-const because = say('because:', '原因:');
+const because = say('because:', '原因：');
 
 function showBug(error: unknown, ui: Ui): void {
   ui.error(
@@ -41,7 +41,7 @@ function showBug(error: unknown, ui: Ui): void {
   for (const cause of causes(error)) ui.error(ui.paint.dim(`  ${ui.text(because)} ${cause}`));
   const please: Text = say(
     `Please report it with the lines above and the output of "deepseek-deploy probe --record FILE": ${reportAt}`,
-    `请附上以上内容和 “deepseek-deploy probe --record FILE” 的输出来报告:${reportAt}`,
+    `请附上以上内容和 “deepseek-deploy probe --record FILE” 的输出来报告：${reportAt}`,
   );
   ui.error(paragraph(ui.paint.accent('→'), ui.text(please)));
 }

@@ -41,7 +41,7 @@ const nginx: Preflight = async ({ todo, world }) => {
   const line = nginxLine(manager);
   return say(
     `${found.why.en}, and it takes root to install it. Type: ${line}`,
-    `${found.why.zh},安装需要 root 权限。请执行:${line}`,
+    `${found.why.zh},安装需要 root 权限。请执行：${line}`,
   );
 };
 
@@ -55,7 +55,7 @@ const engine: Preflight = async ({ todo, world }) => {
     ? undefined
     : say(
         'npm is not there; it fetches the engine. Install it: it comes with Node.js',
-        '缺少 npm(用于获取引擎),请安装:它随 Node.js 提供',
+        '缺少 npm(用于获取引擎),请安装：它随 Node.js 提供',
       );
 };
 
@@ -69,7 +69,7 @@ const disk: Preflight = async ({ setup, todo, world }) => {
   const [needs, has] = [bytesText(need), bytesText(free)];
   return say(
     `${setup.places.cache} has ${has} free, ${needs} are needed. Free some, or set XDG_CACHE_HOME to a larger disk`,
-    `${setup.places.cache} 剩余 ${has},需要 ${needs}。请清理空间,或将 XDG_CACHE_HOME 指向更大的磁盘`,
+    `${setup.places.cache} 剩余 ${has},需要 ${needs}。请清理空间，或将 XDG_CACHE_HOME 指向更大的磁盘`,
   );
 };
 
@@ -89,7 +89,7 @@ const memory: Preflight = async ({ setup, world }) => {
   const [needs, has] = [bytesText(need), bytesText(have)];
   return say(
     `${model.title} needs ${needs} of memory, this machine has ${has}. Take a smaller model, or lower engine.contextSize and engine.sequences`,
-    `${model.title} 需要 ${needs} 内存,本机只有 ${has}。请换更小的模型,或调低 engine.contextSize 与 engine.sequences`,
+    `${model.title} 需要 ${needs} 内存，本机只有 ${has}。请换更小的模型，或调低 engine.contextSize 与 engine.sequences`,
   );
 };
 
@@ -116,10 +116,10 @@ export async function preflight(setup: Setup, planned: readonly Planned<Setup>[]
   if (problems.length === 0) return;
   const text =
     problems.length === 1
-      ? say('This machine is not ready; nothing was touched.', '本机尚不满足条件,未做任何更改。')
+      ? say('This machine is not ready; nothing was touched.', '本机尚不满足条件，未做任何更改。')
       : say(
           `This machine is not ready for ${problems.length} reasons; nothing was touched.`,
-          `本机有 ${problems.length} 项不满足条件,未做任何更改。`,
+          `本机有 ${problems.length} 项不满足条件，未做任何更改。`,
         );
   throw new UserError('preflight', text, { details: problems, exit: 'unready' });
 }

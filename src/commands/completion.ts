@@ -95,7 +95,7 @@ export const verb: Verb = {
         'completion.shell',
         say(`No completion for "${input.args[0]}".`, `不支持 “${input.args[0]}” 的补全。`),
         {
-          hint: say('One of: bash, zsh, fish', '可选:bash、zsh、fish'),
+          hint: say('One of: bash, zsh, fish', '可选：bash、zsh、fish'),
           exit: 'usage',
         },
       );

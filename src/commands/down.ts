@@ -9,15 +9,15 @@ import type { World } from '../world.js';
 async function confirmed(world: World, what: Purge, yes: boolean): Promise<void> {
   const { ui } = world;
   if (yes || what.paths.length === 0) return;
-  ui.line(say('This will be removed:', '将删除:'));
+  ui.line(say('This will be removed:', '将删除：'));
   for (const path of what.paths) ui.line(`  ${path}`);
   if (!ui.interactive) {
     throw new UserError('down.confirm', say('Removing needs a yes.', '删除需要确认。'), {
-      hint: say('Type: deepseek-deploy down --purge --yes', '请输入:deepseek-deploy down --purge --yes'),
+      hint: say('Type: deepseek-deploy down --purge --yes', '请输入：deepseek-deploy down --purge --yes'),
       exit: 'usage',
     });
   }
-  if (await ui.confirm(say('Remove it?', '确认删除?'), false)) return;
+  if (await ui.confirm(say('Remove it?', '确认删除？'), false)) return;
   throw new UserError('interrupted', say('Nothing was changed.', '未做任何更改。'), { exit: 'interrupted' });
 }
 
@@ -25,7 +25,7 @@ export const verb: Verb = {
   options: [
     {
       flags: '--purge',
-      says: say('Remove what we made: state, keys, logs, downloads', '删除我们创建的内容:状态、密钥、日志、下载'),
+      says: say('Remove what we made: state, keys, logs, downloads', '删除我们创建的内容：状态、密钥、日志、下载'),
     },
   ],
   async run(input, world) {
@@ -59,7 +59,7 @@ function tellRemoved(world: World, { paths, keptFor }: Purge, left: readonly str
   );
   if (keptFor.length > 0) {
     const homes = keptFor.join(', ');
-    ui.line(say(`Downloads stay: ${homes} uses them too.`, `下载内容保留:${homes} 也在使用。`));
+    ui.line(say(`Downloads stay: ${homes} uses them too.`, `下载内容保留：${homes} 也在使用。`));
   }
   for (const folder of left) {
     ui.line(say(`${folder} stays: something that is not ours lies in it.`, `保留 ${folder}:其中有不属于我们的文件。`));

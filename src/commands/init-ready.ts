@@ -30,10 +30,10 @@ export function curlLine({ endpoint, model }: Deployment, apiKey: string): strin
 function showKey({ deployment, apiKey }: Ready, world: World): void {
   const { ui } = world;
   if (apiKey === undefined) {
-    ui.line(say('Another key: deepseek-deploy keys create', '创建新密钥:deepseek-deploy keys create'));
+    ui.line(say('Another key: deepseek-deploy keys create', '创建新密钥：deepseek-deploy keys create'));
     return;
   }
-  ui.line(say('Try it:', '试一试:'));
+  ui.line(say('Try it:', '试一试：'));
   ui.line();
   ui.line(curlLine(deployment, apiKey));
   ui.line();
@@ -45,7 +45,7 @@ function next(world: World): void {
   const rows = [
     ['deepseek-deploy status', ui.text(say('what runs, and whether it is well', '运行状态'))],
     ['deepseek-deploy bench', ui.text(say('QPS, TTFT and TPOT', '测量 QPS、TTFT 和 TPOT'))],
-    ['deepseek-deploy down', ui.text(say('stop it; --purge removes it', '停止;--purge 删除'))],
+    ['deepseek-deploy down', ui.text(say('stop it; --purge removes it', '停止；--purge 删除'))],
   ];
   for (const line of table(
     rows.map(([verb, what]) => [verb!, ui.paint.dim(what!)]),
@@ -69,7 +69,9 @@ export function showReady(ready: Ready, world: World): void {
   if (deployment.model === 'demo') {
     ui.line(
       ui.paint.warn(
-        ui.text(say('The demo model has random weights: it answers gibberish.', '演示模型的权重是随机的:回答是乱语。')),
+        ui.text(
+          say('The demo model has random weights: it answers gibberish.', '演示模型的权重是随机的：回答是乱语。'),
+        ),
       ),
     );
     ui.line();

@@ -24,11 +24,11 @@ type Plan = readonly Planned<Setup>[];
 const options: Verb['options'] = [
   {
     flags: '-c, --config <file>',
-    says: say('Configuration, by default ./deepseek.yaml if it is there', '配置文件,默认为 ./deepseek.yaml(若存在)'),
+    says: say('Configuration, by default ./deepseek.yaml if it is there', '配置文件，默认为 ./deepseek.yaml(若存在)'),
   },
   { flags: '--target <target>', says: say('Where it runs', '运行目标'), choices: ['local'], initial: 'local' },
   { flags: '--name <name>', says: say('Name of the deployment', '部署名称'), initial: 'default' },
-  { flags: '--model <id>', says: say('Model of the catalogue, or demo', '目录中的模型,或 demo') },
+  { flags: '--model <id>', says: say('Model of the catalogue, or demo', '目录中的模型，或 demo') },
   { flags: '--model-file <file>', says: say('A GGUF file of your own', '自备的 GGUF 文件') },
   {
     flags: '--hub <hub>',
@@ -44,7 +44,7 @@ const options: Verb['options'] = [
     max: 65_535,
     initial: 8080,
   },
-  { flags: '--dry-run', says: say('Print what would be done, and do nothing', '只打印将执行的操作,不做任何更改') },
+  { flags: '--dry-run', says: say('Print what would be done, and do nothing', '只打印将执行的操作，不做任何更改') },
   { flags: '--no-smoke', says: say('Leave out the smoke test at the end', '跳过最后的冒烟测试') },
 ];
 
@@ -101,7 +101,7 @@ function showSummary(setup: Setup, planned: Plan, world: World): void {
 
 async function confirm(world: World): Promise<void> {
   if (!world.ui.interactive) return;
-  if (await world.ui.confirm(say('Go on?', '继续?'), true)) return;
+  if (await world.ui.confirm(say('Go on?', '继续？'), true)) return;
   throw new UserError('interrupted', say('Nothing was changed.', '未做任何更改。'), { exit: 'interrupted' });
 }
 

@@ -51,7 +51,7 @@ function chosen(home: string, names: readonly string[]): Log[] {
       'logs.unknown',
       say(`There is no log called ${unknown.join(', ')}.`, `没有名为 ${unknown.join('、')} 的日志。`),
       {
-        hint: say(`There are: ${processNames.join(', ')}`, `可选:${processNames.join('、')}`),
+        hint: say(`There are: ${processNames.join(', ')}`, `可选：${processNames.join('、')}`),
         exit: 'usage',
       },
     );

@@ -71,10 +71,10 @@ export function showState(deployment: Deployment, now: LocalState, world: World)
 
 const repair = (state: LocalState['state']): Text =>
   state === 'starting'
-    ? say('Follow it: deepseek-deploy logs --follow', '查看进展:deepseek-deploy logs --follow')
+    ? say('Follow it: deepseek-deploy logs --follow', '查看进展：deepseek-deploy logs --follow')
     : say(
         'Bring it back: deepseek-deploy init. See why: deepseek-deploy logs',
-        '恢复:deepseek-deploy init;查看原因:deepseek-deploy logs',
+        '恢复：deepseek-deploy init;查看原因：deepseek-deploy logs',
       );
 
 /** What `status --json` and `init --json` have in common. */
@@ -93,7 +93,7 @@ export const verb: Verb = {
   examples: [
     {
       line: 'deepseek-deploy status --json',
-      says: say('For scripts; exit status 0 when ready', '供脚本使用;就绪时退出码为 0'),
+      says: say('For scripts; exit status 0 when ready', '供脚本使用；就绪时退出码为 0'),
     },
   ],
   async run(input, world) {

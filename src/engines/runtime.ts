@@ -84,13 +84,13 @@ export function chooseBuild(builds: readonly RuntimeBuild[], machine: Machine): 
       'engine.runtime',
       say(
         `The embedded engine needs glibc ${minGlibc} or newer; this system has ${here.en}.`,
-        `内置引擎需要 glibc ${minGlibc} 或更新版本,本机为 ${here.zh}。`,
+        `内置引擎需要 glibc ${minGlibc} 或更新版本，本机为 ${here.zh}。`,
       ),
       {
         ...unready,
         hint: say(
           'Debian 12, Ubuntu 22.04, RHEL 9 and newer have it; Alpine does not.',
-          'Debian 12、Ubuntu 22.04、RHEL 9 及更新版本均可,Alpine 不行。',
+          'Debian 12、Ubuntu 22.04、RHEL 9 及更新版本均可，Alpine 不行。',
         ),
       },
     );
@@ -211,7 +211,7 @@ export function installFailed(result: Result, build: RuntimeBuild): UserError {
     return new UserError(
       'engine.runtime',
       say(`${name} came with another content than the one pinned here.`, `下载到的 ${name} 与固定的内容不符。`),
-      { exit: 'network', cause, hint: say('Clear it: npm cache verify', '清理缓存:npm cache verify') },
+      { exit: 'network', cause, hint: say('Clear it: npm cache verify', '清理缓存：npm cache verify') },
     );
   }
   if (/\bE404\b|ETARGET/.test(output)) {
@@ -220,7 +220,7 @@ export function installFailed(result: Result, build: RuntimeBuild): UserError {
       cause,
       hint: say(
         'A mirror may lag behind; see which one is used: npm config get registry',
-        '镜像可能尚未同步;查看所用的源:npm config get registry',
+        '镜像可能尚未同步；查看所用的源：npm config get registry',
       ),
     });
   }
@@ -230,7 +230,7 @@ export function installFailed(result: Result, build: RuntimeBuild): UserError {
     details: [say(lastLines(output), lastLines(output))],
     hint: say(
       `Check the network; behind a proxy: npm config set proxy <address>; with a mirror: npm config set registry <address>`,
-      '请检查网络;使用代理:npm config set proxy <地址>;使用镜像:npm config set registry <地址>',
+      '请检查网络；使用代理：npm config set proxy <地址>;使用镜像：npm config set registry <地址>',
     ),
   });
 }

@@ -42,7 +42,7 @@ async function allOf(stream: AsyncIterable<Uint8Array>, limit: number): Promise<
 export function realWorld(manner: Manner, root: string, stop: AbortController): World {
   const interrupt = (): never => {
     stop.abort(new Error('interrupted'));
-    throw new UserError('interrupted', say('Stopped; nothing was changed.', '已停止,未做任何更改。'), {
+    throw new UserError('interrupted', say('Stopped; nothing was changed.', '已停止，未做任何更改。'), {
       exit: 'interrupted',
     });
   };

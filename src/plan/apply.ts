@@ -94,7 +94,7 @@ function stopIfAsked<C>(world: World, step: Step<C>): void {
 }
 
 const interrupted = <C>(step: Step<C>): UserError =>
-  new UserError('interrupted', say(`Stopped at: ${step.title.en}.`, `停止于:${step.title.zh}。`), {
+  new UserError('interrupted', say(`Stopped at: ${step.title.en}.`, `停止于：${step.title.zh}。`), {
     hint: say('The same command carries on from here.', '再次运行同一命令即可继续。'),
     exit: 'interrupted',
   });
@@ -104,7 +104,7 @@ const noEffect = <C>(step: Step<C>): UserError =>
     `${step.id}.no-effect`,
     say(
       `"${step.title.en}" was applied without an error, but it is still not so.`,
-      `“${step.title.zh}”执行无误,但结果仍未生效。`,
+      `“${step.title.zh}”执行无误，但结果仍未生效。`,
     ),
-    { hint: say('See the journal and the logs: deepseek-deploy logs', '查看记录和日志:deepseek-deploy logs') },
+    { hint: say('See the journal and the logs: deepseek-deploy logs', '查看记录和日志：deepseek-deploy logs') },
   );

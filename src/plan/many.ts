@@ -66,7 +66,7 @@ export function allDone<H extends { readonly name: string }, T>(outcomes: readon
 }
 
 const interrupted = (): UserError =>
-  new UserError('interrupted', say('Stopped before every host had its turn.', '已停止,部分主机尚未处理。'), {
+  new UserError('interrupted', say('Stopped before every host had its turn.', '已停止，部分主机尚未处理。'), {
     exit: 'interrupted',
   });
 
@@ -75,7 +75,7 @@ function together(failed: readonly { readonly host: { readonly name: string }; r
   const names = failed.map(({ host }) => host.name);
   return new UserError(
     'hosts.failed',
-    say(`${failed.length} hosts failed: ${names.join(', ')}.`, `${failed.length} 台主机失败:${names.join('、')}。`),
+    say(`${failed.length} hosts failed: ${names.join(', ')}.`, `${failed.length} 台主机失败：${names.join('、')}。`),
     {
       details: errors.map(({ text, hint }) =>
         hint ? say(`${text.en}\n→ ${hint.en}`, `${text.zh}\n→ ${hint.zh}`) : text,

@@ -66,7 +66,7 @@ async function run(action: Action & { kind: 'run' }, world: World, note: Note): 
     'command.failed',
     say(
       `${line}\nended with status ${result.code}:\n${tail(result)}`,
-      `${line}\n以状态 ${result.code} 结束:\n${tail(result)}`,
+      `${line}\n以状态 ${result.code} 结束：\n${tail(result)}`,
     ),
   );
 }
@@ -98,8 +98,8 @@ function waitedInVain(action: Action & { kind: 'wait' }, answer: Text): UserErro
     'wait.timeout',
     say(
       `Waited ${seconds} s for ${action.what.en}: ${answer.en}`,
-      `等待${action.what.zh} ${seconds} 秒未果:${answer.zh}`,
+      `等待${action.what.zh} ${seconds} 秒未果：${answer.zh}`,
     ),
-    { hint: say('See what was written: deepseek-deploy logs', '查看日志:deepseek-deploy logs') },
+    { hint: say('See what was written: deepseek-deploy logs', '查看日志：deepseek-deploy logs') },
   );
 }

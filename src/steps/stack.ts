@@ -89,7 +89,7 @@ async function allReady(world: World): Promise<true | Text> {
     details: crashing.lines.map((line) => say(line, line)),
     hint: say(
       `See all it wrote: deepseek-deploy logs ${crashing.id}`,
-      `查看完整日志:deepseek-deploy logs ${crashing.id}`,
+      `查看完整日志：deepseek-deploy logs ${crashing.id}`,
     ),
   });
 }

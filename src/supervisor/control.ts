@@ -83,7 +83,7 @@ async function failure(world: World, from: number): Promise<UserError> {
   const log = supervisorLog(world.places.home);
   const lines = await since(world, log, from);
   return new UserError('supervisor.start', say('The supervisor did not start.', '守护进程未能启动。'), {
-    hint: say(`Its log: ${log}`, `日志:${log}`),
+    hint: say(`Its log: ${log}`, `日志：${log}`),
     details: lines.map((line) => say(line, line)),
   });
 }
@@ -167,7 +167,7 @@ async function sweep(world: World, withinMs: number): Promise<void> {
   throw new UserError('supervisor.stop', say('Not everything could be stopped.', '未能停止全部进程。'), {
     hint: say(
       `The log tells more: ${supervisorLog(world.places.home)}`,
-      `详见日志:${supervisorLog(world.places.home)}`,
+      `详见日志：${supervisorLog(world.places.home)}`,
     ),
     details: tellingLines(result.stderr).map((line) => say(line, line)),
   });

@@ -142,7 +142,7 @@ function overall(watch: Supervision['supervisor']['state'], processes: readonly 
   if (watch === 'hung') {
     const reason = say(
       'The supervisor lives but has not reported for 30 s or more.',
-      '守护进程仍在,但已 30 秒以上没有更新状态。',
+      '守护进程仍在，但已 30 秒以上没有更新状态。',
     );
     return { state: living.length > 0 ? 'degraded' : 'down', reason };
   }
@@ -164,7 +164,7 @@ function unwatched(watch: 'none' | 'gone', living: readonly ProcessTruth[]): Ove
   if (living.length > 0) {
     const reason = say(
       `The supervisor is gone; ${ids} still running, but nobody would restart them.`,
-      `守护进程已不在;${ids} 仍在运行,但崩溃后不会被重启。`,
+      `守护进程已不在；${ids} 仍在运行，但崩溃后不会被重启。`,
     );
     return { state: 'degraded', reason };
   }

@@ -39,6 +39,6 @@ export async function needDeployment(world: World): Promise<Deployment> {
   throw new UserError(
     'deployment.none',
     say(`Nothing is deployed in ${world.places.home}.`, `${world.places.home} 中没有任何部署。`),
-    { hint: say('Bring one up: deepseek-deploy init', '先部署一个:deepseek-deploy init'), exit: 'unready' },
+    { hint: say('Bring one up: deepseek-deploy init', '先部署一个：deepseek-deploy init'), exit: 'unready' },
   );
 }

@@ -21,15 +21,15 @@ export const endpointOptions: readonly Option[] = [
     flags: '--url <url>',
     says: say(
       'Any OpenAI endpoint, for example https://api.deepseek.com/v1; without it, the deployment here',
-      '任意 OpenAI 接口,例如 https://api.deepseek.com/v1;默认使用本机部署',
+      '任意 OpenAI 接口，例如 https://api.deepseek.com/v1;默认使用本机部署',
     ),
   },
-  { flags: '--model <id>', says: say('The model to ask, by default the first that is served', '模型,默认取第一个') },
+  { flags: '--model <id>', says: say('The model to ask, by default the first that is served', '模型，默认取第一个') },
   {
     flags: '--key-file <file>',
     says: say(
       'A file that holds the API key; with --url, DEEPSEEK_API_KEY is used otherwise',
-      '存放 API 密钥的文件;使用 --url 时也可设置 DEEPSEEK_API_KEY',
+      '存放 API 密钥的文件；使用 --url 时也可设置 DEEPSEEK_API_KEY',
     ),
   },
 ];
@@ -55,7 +55,7 @@ function address(text: string): string {
     'endpoint.url',
     say(`"${text}" is no http or https address.`, `“${text}” 不是 http 或 https 地址。`),
     {
-      hint: say('For example: --url https://api.deepseek.com/v1', '例如:--url https://api.deepseek.com/v1'),
+      hint: say('For example: --url https://api.deepseek.com/v1', '例如：--url https://api.deepseek.com/v1'),
       exit: 'usage',
     },
   );
@@ -98,7 +98,7 @@ export async function servedModels(endpoint: Pick<Endpoint, 'url' | 'key'>, worl
     .catch((cause: unknown) => {
       if (world.stop.aborted) throw cause;
       throw new UserError('endpoint.unreachable', say(`Nothing answers at ${url}.`, `${url} 没有响应。`), {
-        hint: say('See whether it runs: deepseek-deploy status', '查看是否在运行:deepseek-deploy status'),
+        hint: say('See whether it runs: deepseek-deploy status', '查看是否在运行：deepseek-deploy status'),
         exit: 'problem',
         cause,
       });
@@ -110,7 +110,7 @@ export async function servedModels(endpoint: Pick<Endpoint, 'url' | 'key'>, worl
     say(`${url} answered ${answer.status}, and no list of models.`, `${url} 返回 ${answer.status},没有模型列表。`),
     {
       ...(answer.status === 401 || answer.status === 403
-        ? { hint: say('Give a valid key: --key-file FILE', '请提供有效的密钥:--key-file FILE') }
+        ? { hint: say('Give a valid key: --key-file FILE', '请提供有效的密钥：--key-file FILE') }
         : {}),
       exit: 'problem',
       cause: new Error(answer.text.slice(0, 200)),

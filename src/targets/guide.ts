@@ -28,7 +28,7 @@ async function askModel(wish: Wish, memoryBytes: number, world: World): Promise<
     name: say('A GGUF file of my own', '自备的 GGUF 文件'),
     note: say('llama.cpp serves it as it is', '由 llama.cpp 直接加载'),
   };
-  const picked = await world.ui.select(say('Which model?', '选择哪个模型?'), [...fitting.map(choice), own], usual);
+  const picked = await world.ui.select(say('Which model?', '选择哪个模型？'), [...fitting.map(choice), own], usual);
   if (picked !== ownFile) return { model: picked };
   return { modelFile: await world.ui.input(say('Path of the file', '文件路径'), '') };
 }

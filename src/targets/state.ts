@@ -25,7 +25,7 @@ export async function localState(deployment: Deployment, world: World): Promise<
   if (answered === 200) return { state: 'ready', reason: supervision.reason, supervision };
   const reason = say(
     `The gateway does not answer at ${endpoint} (${answered}).`,
-    `网关在 ${endpoint} 没有响应(${answered})。`,
+    `网关在 ${endpoint} 没有响应（${answered}）。`,
   );
   return { state: 'degraded', reason, supervision };
 }

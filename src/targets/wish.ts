@@ -47,7 +47,7 @@ async function fileOf(
     'config.gone',
     say(`The configuration of this deployment, ${before.file}, is gone.`, `此部署的配置文件 ${before.file} 已不存在。`),
     {
-      hint: say('Name another: deepseek-deploy init --config <file>', '请指定:deepseek-deploy init --config <文件>'),
+      hint: say('Name another: deepseek-deploy init --config <file>', '请指定：deepseek-deploy init --config <文件>'),
       exit: 'usage',
     },
   );

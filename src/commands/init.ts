@@ -17,6 +17,7 @@ import { wishOf } from '../targets/wish.js';
 import type { Input, Verb } from '../verb.js';
 import type { World } from '../world.js';
 import { showReady } from './init-ready.js';
+import { smokeOf } from './smoke.js';
 import { stateJson } from './status.js';
 
 type Plan = readonly Planned<Setup>[];
@@ -121,7 +122,9 @@ async function takeFirstKey(world: World): Promise<string | undefined> {
 
 async function finish(input: Input, { changed }: Applied, world: World): Promise<'problem' | undefined> {
   const deployment = await needDeployment(world);
-  const smoke = changed.length > 0 && input.options.smoke !== false ? await smokeOf(deployment, world) : undefined;
+  const testing = changed.length > 0 && input.options.smoke !== false;
+  if (testing) world.ui.line();
+  const smoke = testing ? await smokeOf(deployment, world) : undefined;
   const now = await localState(deployment, world);
   const apiKey = await takeFirstKey(world);
   if (input.json) {

@@ -3,6 +3,7 @@ require "resty.core"
 local admin = require "endpoints.admin"
 local balancer = require "core.balancer"
 local home = require "core.home"
+local id = require "policies.id"
 local metrics = require "core.metrics"
 local outcome = require "core.outcome"
 local peers = require "core.peers"
@@ -38,17 +39,15 @@ local function open(route, engine)
 end
 
 --- A refusal ends the request inside reply.refuse.
-local function admit(req, phase)
-  for i = 1, #phase do
-    local refusal = phase[i](req, req.now)
-    if refusal then return reply.refuse(req, refusal) end
-  end
+local function admit(req, access)
+  local refusal = access(req, req.now)
+  if refusal then return reply.refuse(req, refusal) end
 end
 
 --- A route that an engine answers.
 function M.access(route)
   local req = open(route, true)
-  admit(req, req.now.access.engine)
+  admit(req, req.now.access)
   ngx.var.gateway_authorization = home.engine_authorization
 end
 
@@ -59,7 +58,7 @@ end
 --- A route that the gateway answers from what it knows.
 function M.serve(route)
   local req = open(route, false)
-  if route ~= "health" then admit(req, req.now.access.own) end
+  if route ~= "health" then admit(req, req.now.access_own) end
   return endpoints[route](req, req.now)
 end
 
@@ -67,28 +66,15 @@ end
 function M.chunk()
   local req = request.current()
   if not req or req.refusal or req.ours or req.attempts == 0 then return end
-  local phase = req.now.chunk
-  local data, last = ngx.arg[1], ngx.arg[2]
-  for i = 1, #phase do
-    local other = phase[i](req, data, last)
-    if other then
-      data = other
-      ngx.arg[1] = other
-    end
-  end
-end
-
-local function rescued(req)
-  local phase = req.now.rescue
-  for i = 1, #phase do
-    if phase[i](req, req.now) then return true end
-  end
+  local other = req.now.chunk(req, ngx.arg[1], ngx.arg[2])
+  if other then ngx.arg[1] = other end
 end
 
 --- nginx itself refused, or no engine answered: the same error shape.
 function M.refused()
   local req = request.current() or open("none", false)
-  if ngx.status >= 502 and rescued(req) then return end
+  if not req.id then id.access(req) end
+  if ngx.status >= 502 and req.now.rescue(req, req.now) then return end
   return reply.refuse(req, outcome.refusal(req, ngx.status))
 end
 
@@ -96,8 +82,7 @@ function M.log()
   local req = request.close()
   if not req or req.route == "health" then return end
   req.outcome = outcome.of(req)
-  local phase = req.now.done
-  for i = 1, #phase do phase[i](req, req.now) end
+  req.now.done(req, req.now)
 end
 
 return M

@@ -93,9 +93,10 @@ local function parameter(out, doc, name)
   local kind = doc.kinds[name]
   if aside[name] or kind == "null" then return true end
   text(out, name)
-  if kind ~= "object" and kind ~= "array" then return write(out, doc.values[name]) end
-  local value = json.decode(doc, name)
-  return value and write(out, value)
+  local value = doc.values[name]
+  -- Containers and long strings are decoded only here.
+  if value == nil then value = json.decode(doc, name) end
+  return value ~= nil and write(out, value)
 end
 
 --- @param hmac function(text) -> 32 bytes

@@ -11,6 +11,7 @@
 --   refusal                   core.reply
 local ffi = require "ffi"
 local base = require "resty.core.base"
+local new = require "table.new"
 local sys = require "core.sys"
 
 local get_request = base.get_request
@@ -24,7 +25,8 @@ local function address()
 end
 
 function M.open(route, engine)
-  local req = { route = route, engine = engine, started = sys.msec(), attempts = 0, bytes = 0 }
+  local req = new(0, 32)
+  req.route, req.engine, req.started, req.attempts, req.bytes = route, engine, sys.msec(), 0, 0
   live[address()] = req
   return req
 end

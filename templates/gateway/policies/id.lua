@@ -25,4 +25,4 @@ local function access(req)
   ngx.var.gateway_id = id
 end
 
-return { access = access, make = make }
+return { access = access }

@@ -32,9 +32,9 @@ function planOf({ settings, headers, text }: Measurement, world: World): Omit<Lo
 const nothingWorks = ({ cause, detail }: Failure): UserError =>
   new UserError(
     'bench.nothing_works',
-    say(`Every warm-up request failed: ${cause} (${detail}).`, `所有预热请求都失败了:${cause}(${detail})。`),
+    say(`Every warm-up request failed: ${cause} (${detail}).`, `所有预热请求都失败了：${cause}（${detail}）。`),
     {
-      hint: say('Check the endpoint first: deepseek-deploy smoke', '请先检查接口:deepseek-deploy smoke'),
+      hint: say('Check the endpoint first: deepseek-deploy smoke', '请先检查接口：deepseek-deploy smoke'),
       exit: 'problem',
     },
   );

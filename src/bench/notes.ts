@@ -36,7 +36,7 @@ const interrupted: Rule = {
     end?.why === 'interrupted'
       ? say(
           `Stopped early: what had ended by then is counted, ${many(totals.cut, 'request')} in flight ${totals.cut === 1 ? 'is' : 'are'} not.`,
-          `提前停止:只统计已结束的请求,进行中的 ${totals.cut} 个不计入。`,
+          `提前停止：只统计已结束的请求，进行中的 ${totals.cut} 个不计入。`,
         )
       : undefined,
 };
@@ -44,13 +44,13 @@ const interrupted: Rule = {
 const noEnd: Rule = {
   id: 'no_end',
   of: ({ end }) =>
-    end ? undefined : say('The records break off: the run did not end by itself.', '记录不完整:压测没有正常结束。'),
+    end ? undefined : say('The records break off: the run did not end by itself.', '记录不完整：压测没有正常结束。'),
 };
 
 const gaveUp: Rule = {
   id: 'gave_up',
   of: ({ end }) =>
-    end?.why === 'gave_up' ? say('Given up: too many failures in a row.', '已放弃:连续失败次数过多。') : undefined,
+    end?.why === 'gave_up' ? say('Given up: too many failures in a row.', '已放弃：连续失败次数过多。') : undefined,
 };
 
 const noUsage: Rule = {
@@ -59,7 +59,7 @@ const noUsage: Rule = {
     totals.noUsage > 0
       ? say(
           `${many(totals.noUsage, 'answer')} said no usage: left out of every token figure (events are no tokens).`,
-          `${totals.noUsage} 个回答没有 usage:不计入任何 token 指标(事件数不等于 token 数)。`,
+          `${totals.noUsage} 个回答没有 usage：不计入任何 token 指标（事件数不等于 token 数）。`,
         )
       : undefined,
 };
@@ -70,7 +70,7 @@ const oneToken: Rule = {
     totals.oneToken > 0
       ? say(
           `${many(totals.oneToken, 'answer')} of one token: no time per output token.`,
-          `${totals.oneToken} 个回答只有一个 token:没有 TPOT。`,
+          `${totals.oneToken} 个回答只有一个 token：没有 TPOT。`,
         )
       : undefined,
 };
@@ -81,7 +81,7 @@ const empty: Rule = {
     totals.empty > 0
       ? say(
           `${many(totals.empty, 'answer')} without any text: no time to first token.`,
-          `${totals.empty} 个回答没有任何文本:没有 TTFT。`,
+          `${totals.empty} 个回答没有任何文本：没有 TTFT。`,
         )
       : undefined,
 };
@@ -94,7 +94,7 @@ const few: Rule = {
     const needs = quantiles.filter((p) => p > 0.5).map((p) => `p${p * 100}: ${neededFor(p)}`);
     return say(
       `~ too few values for this percentile; at least ${needs.join(', ')}.`,
-      `~ 样本太少,该百分位不可靠;至少需要 ${needs.join('、')}。`,
+      `~ 样本太少，该百分位不可靠；至少需要 ${needs.join('、')}。`,
     );
   },
 };
@@ -106,7 +106,7 @@ const events: Rule = {
     return ratio > 1.05 || ratio < 0.95
       ? say(
           `An event carried ${ratio.toFixed(2)} tokens on average: ITL is per event, TPOT per token.`,
-          `平均每个事件含 ${ratio.toFixed(2)} 个 token:ITL 按事件计,TPOT 按 token 计。`,
+          `平均每个事件含 ${ratio.toFixed(2)} 个 token：ITL 按事件计，TPOT 按 token 计。`,
         )
       : undefined;
   },
@@ -117,8 +117,8 @@ const tail: Rule = {
   of: ({ tail: ms, span }) =>
     span > 0 && ms / span > tailShare
       ? say(
-          `The last ${seconds(ms)} s of ${seconds(span)} s ran below full load and lower the rates: a longer run has less of it.`,
-          `总共 ${seconds(span)} 秒中最后 ${seconds(ms)} 秒未满负载,拉低了速率:延长压测可减小影响。`,
+          `The last ${seconds(ms)} s of ${seconds(span)} s ran below full load, which lowers the rates: less so in a longer run.`,
+          `总共 ${seconds(span)} 秒中最后 ${seconds(ms)} 秒未满负载，拉低了速率：延长压测可减小影响。`,
         )
       : undefined,
 };
@@ -129,7 +129,7 @@ const lag: Rule = {
     end && end.lag.p99 > lateMs
       ? say(
           `This client was late itself (p99 ${end.lag.p99.toFixed(0)} ms, at most ${end.lag.max.toFixed(0)} ms): its delays are in the figures. Measure from an idle machine, or with fewer streams.`,
-          `压测客户端自身有延迟(p99 ${end.lag.p99.toFixed(0)} 毫秒,最大 ${end.lag.max.toFixed(0)} 毫秒),已混入结果。请换一台空闲的机器,或减少并发。`,
+          `压测客户端自身有延迟（p99 ${end.lag.p99.toFixed(0)} 毫秒，最大 ${end.lag.max.toFixed(0)} 毫秒），已混入结果。请换一台空闲的机器，或减少并发。`,
         )
       : undefined,
 };
@@ -140,7 +140,7 @@ const connect: Rule = {
     spread.n > 0 && spread.max > setUpMs
       ? say(
           `Up to ${spread.max.toFixed(1)} ms of a time to first token was waiting for a connection (median ${spread.quantile(0.5).toFixed(1)} ms).`,
-          `TTFT 中最多有 ${spread.max.toFixed(1)} 毫秒用于建立连接(中位数 ${spread.quantile(0.5).toFixed(1)} 毫秒)。`,
+          `TTFT 中最多有 ${spread.max.toFixed(1)} 毫秒用于建立连接（中位数 ${spread.quantile(0.5).toFixed(1)} 毫秒）。`,
         )
       : undefined,
 };

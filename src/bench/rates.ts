@@ -31,21 +31,21 @@ export const rates: readonly Rate[] = [
   },
   {
     id: 'totalTokensPerSecond',
-    title: say('tokens/s with the prompts', 'token/秒(含提示)'),
+    title: say('tokens/s with the prompts', 'token/秒（含提示）'),
     formula: 'prompt and output tokens of good answers / span',
     of: (summary) =>
       known(summary) ? perSecond(summary.totals.promptTokens + summary.totals.outputTokens, summary) : undefined,
   },
   {
     id: 'goodput',
-    title: say('requests/s within the service levels', '请求/秒(满足服务级别)'),
+    title: say('requests/s within the service levels', '请求/秒（满足服务级别）'),
     formula: 'good answers that meet every --slo / span',
     of: (summary) =>
       (summary.run?.settings.slo.length ?? 0) > 0 ? perSecond(summary.totals.withinSlo, summary) : undefined,
   },
   {
     id: 'concurrency',
-    title: say('requests in flight on average', '平均并发请求'),
+    title: say('in flight on average', '平均并发'),
     formula: 'time that requests were in flight, summed / span',
     of: (summary) => (summary.span > 0 ? summary.totals.busy / summary.span : undefined),
   },

@@ -58,7 +58,7 @@ function described(settings: Settings, pen: Pen): string {
   return pen.text(
     say(
       `${load.concurrency} at once, ${prompt.en}, answers of at most ${maxTokens}`,
-      `并发 ${load.concurrency},${prompt.zh},回答最多 ${maxTokens} 个 token`,
+      `并发 ${load.concurrency}，${prompt.zh}，回答最多 ${maxTokens} 个 token`,
     ),
   );
 }
@@ -67,7 +67,7 @@ function countLine({ totals, span }: Summary, pen: Pen): string {
   const good = pen.paint.good(pen.text(say(`${totals.good} answered`, `${totals.good} 个成功`)));
   const failed = pen.text(say(`${totals.failed} failed`, `${totals.failed} 个失败`));
   const time = pen.text(say(`in ${figure(span / 1000)} s`, `用时 ${figure(span / 1000)} 秒`));
-  return `${good}, ${totals.failed > 0 ? pen.paint.bad(failed) : failed}, ${time}`;
+  return [good, totals.failed > 0 ? pen.paint.bad(failed) : failed, time].join(pen.text(say(', ', '，')));
 }
 
 function rateLine(summary: Summary, pen: Pen): string {
@@ -83,7 +83,7 @@ function causeLines({ causes, totals }: Summary, pen: Pen): string[] {
   const sorted = [...causes].sort(([, a], [, b]) => b.count - a.count);
   const rows = sorted.map(([cause, { count, detail }]) => [String(count), pen.paint.bad(cause), pen.paint.dim(detail)]);
   if (totals.failed === 0) return [];
-  return ['', pen.text(say('Failures, the first of each in its own words:', '失败原因(附首个错误的原文):'))].concat(
+  return ['', pen.text(say('Failures, the first of each in its own words:', '失败原因（附首个错误的原文）：'))].concat(
     table(rows, [{ align: 'right' }], '  '),
   );
 }

@@ -19,7 +19,7 @@ export const loadOptions: readonly Option[] = [
   },
   {
     flags: '-n, --requests <n>',
-    says: say(`How many requests; by default ${rounds} times the concurrency`, `请求总数,默认为并发的 ${rounds} 倍`),
+    says: say(`How many requests; by default ${rounds} times the concurrency`, `请求总数，默认为并发的 ${rounds} 倍`),
     kind: 'integer',
     min: 1,
   },
@@ -27,14 +27,14 @@ export const loadOptions: readonly Option[] = [
     flags: '-d, --duration <seconds>',
     says: say(
       'Send for so long instead; what is in flight then runs to its end',
-      '按时长发送;到时后等待进行中的请求结束',
+      '按时长发送；到时后等待进行中的请求结束',
     ),
     kind: 'number',
     min: 0.1,
   },
   {
     flags: '--warmup <n>',
-    says: say('Requests before the measurement; by default as many as in flight', '测量前的预热请求数,默认等于并发数'),
+    says: say('Requests before the measurement; by default as many as in flight', '测量前的预热请求数，默认等于并发数'),
     kind: 'integer',
     min: 0,
   },
@@ -64,7 +64,7 @@ export const askOptions: readonly Option[] = [
     initial: defaults.promptTokens,
   },
   { flags: '--prompt <file>', says: say('Ask the text of a file instead', '使用文件中的文本作为提示') },
-  { flags: '--cacheable', says: say('Same prompt each time: caches may answer', '每次使用相同提示:允许缓存命中') },
+  { flags: '--cacheable', says: say('Same prompt each time: caches may answer', '每次使用相同提示：允许缓存命中') },
   {
     flags: '--ignore-eos',
     says: say('Ask vLLM or SGLang for answers of full length', '要求 vLLM 或 SGLang 输出到最大长度'),
@@ -79,7 +79,7 @@ export const askOptions: readonly Option[] = [
     flags: '--slo <metric=ms>',
     says: say(
       'A service level, for goodput: ttft=500, tpot=50, e2e=3000',
-      '服务级别,用于计算有效吞吐:ttft=500、tpot=50、e2e=3000',
+      '服务级别，用于计算有效吞吐：ttft=500、tpot=50、e2e=3000',
     ),
     kind: 'list',
   },
@@ -93,7 +93,7 @@ export function sloOf(words: readonly string[]): Slo[] {
       const [, metric, ms] = /^\s*(ttft|tpot|e2e)\s*<?=\s*(\d+(?:\.\d+)?)\s*(?:ms)?\s*$/.exec(word) ?? [];
       if (metric) return { metric: metric as Slo['metric'], ms: Number(ms) };
       throw new UserError('bench.slo', say(`"${word}" is no service level.`, `“${word}” 不是有效的服务级别。`), {
-        hint: say('In milliseconds: --slo ttft=500 --slo tpot=50', '以毫秒为单位:--slo ttft=500 --slo tpot=50'),
+        hint: say('In milliseconds: --slo ttft=500 --slo tpot=50', '以毫秒为单位：--slo ttft=500 --slo tpot=50'),
         exit: 'usage',
       });
     });

@@ -23,7 +23,7 @@ async function modelOf(endpoint: Endpoint, world: World): Promise<string> {
   const model = endpoint.model ?? served[0];
   if (model !== undefined) return model;
   throw new UserError('bench.no_model', say(`${endpoint.url} lists no model.`, `${endpoint.url} 没有列出任何模型。`), {
-    hint: say('Name one: --model ID', '请指定:--model ID'),
+    hint: say('Name one: --model ID', '请指定：--model ID'),
     exit: 'problem',
   });
 }
@@ -32,7 +32,7 @@ function progress({ totals, span }: Summary): Text {
   const speed = figure(span > 0 ? (totals.outputTokens * 1000) / span : Number.NaN);
   return say(
     `${totals.good} answered, ${totals.failed} failed, ${speed} tokens/s`,
-    `成功 ${totals.good},失败 ${totals.failed},${speed} token/秒`,
+    `成功 ${totals.good}，失败 ${totals.failed}，${speed} token/秒`,
   );
 }
 
@@ -100,7 +100,7 @@ export const verb: Verb = {
   options: [
     ...loadOptions,
     ...askOptions,
-    { flags: '-o, --out <file>', says: say('Keep a record of each request (NDJSON)', '保存每个请求的记录(NDJSON)') },
+    { flags: '-o, --out <file>', says: say('Keep a record of each request (NDJSON)', '保存每个请求的记录（NDJSON）') },
     ...endpointOptions,
   ],
   verbs: [
@@ -115,7 +115,7 @@ export const verb: Verb = {
       line: 'deepseek-deploy bench -c 16 -d 60 --slo ttft=500 --slo tpot=50 --out run.ndjson',
       says: say(
         '16 streams for a minute, with the share within the service levels',
-        '16 路并发一分钟,并统计满足服务级别的比例',
+        '16 路并发一分钟，并统计满足服务级别的比例',
       ),
     },
     {

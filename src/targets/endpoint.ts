@@ -21,7 +21,7 @@ export const endpointOptions: readonly Option[] = [
     flags: '--url <url>',
     says: say(
       'Any OpenAI endpoint, for example https://api.deepseek.com/v1; without it, the deployment here',
-      '任意 OpenAI 接口，例如 https://api.deepseek.com/v1;默认使用本机部署',
+      '任意 OpenAI 接口，例如 https://api.deepseek.com/v1；默认使用本机部署',
     ),
   },
   { flags: '--model <id>', says: say('The model to ask, by default the first that is served', '模型，默认取第一个') },
@@ -107,7 +107,7 @@ export async function servedModels(endpoint: Pick<Endpoint, 'url' | 'key'>, worl
   if (ids) return ids;
   throw new UserError(
     'endpoint.refused',
-    say(`${url} answered ${answer.status}, and no list of models.`, `${url} 返回 ${answer.status},没有模型列表。`),
+    say(`${url} answered ${answer.status}, and no list of models.`, `${url} 返回 ${answer.status}，没有模型列表。`),
     {
       ...(answer.status === 401 || answer.status === 403
         ? { hint: say('Give a valid key: --key-file FILE', '请提供有效的密钥：--key-file FILE') }

@@ -84,8 +84,8 @@ export const usage = (prompt: number, tokens: number): string =>
 
 export const done = 'data: [DONE]\n\n';
 
-export const openStream = (response: ServerResponse): void => {
-  response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8' });
+export const openStream = (response: ServerResponse, type = 'text/event-stream; charset=utf-8'): void => {
+  response.writeHead(200, { 'content-type': type });
   response.flushHeaders();
 };
 

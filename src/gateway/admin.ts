@@ -1,5 +1,6 @@
 /** Requests to the gateway's admin port as values, and the readers of its answers. */
 import type { HttpRequest, HttpResponse } from '../world.js';
+import type { TokenKeys } from './oauth.js';
 import { readSettings, type Settings, settingsText } from './settings.js';
 
 export interface Admin {
@@ -33,6 +34,12 @@ export const getSettings = (admin: Admin): HttpRequest => request(admin, '/setti
 export const putSettings = (admin: Admin, settings: Settings): HttpRequest =>
   request(admin, '/settings', { method: 'PUT', body: settingsText(settings) });
 
+/** Answered with version and kids; 409 when a version as high is in force. */
+export const putTokenKeys = (admin: Admin, keys: TokenKeys): HttpRequest =>
+  request(admin, '/token-keys', { method: 'PUT', body: JSON.stringify(keys) });
+
+export const getTokenKeys = (admin: Admin): HttpRequest => request(admin, '/token-keys');
+
 export const getState = (admin: Admin): HttpRequest => request(admin, '/state');
 
 export const getMetrics = (admin: Omit<Admin, 'key'>): HttpRequest => ({
@@ -54,3 +61,7 @@ export const revisionOf = (response: HttpResponse): Promise<number> =>
 
 export const stateOf = (response: HttpResponse): Promise<GatewayState> =>
   read(response, (text) => JSON.parse(text) as GatewayState);
+
+/** The signing keys in force, by their kids, the current one first. */
+export const tokenKeysOf = (response: HttpResponse): Promise<{ version: number; kids: readonly string[] }> =>
+  read(response, (text) => JSON.parse(text) as { version: number; kids: string[] });

@@ -51,6 +51,8 @@ interface Route {
   readonly location: string;
   /** The engine's path; none when the gateway answers itself. */
   readonly engine?: string;
+  /** Bytes, where it is less than for all. */
+  readonly maxBody?: number;
 }
 
 export const routes: readonly Route[] = [
@@ -60,6 +62,7 @@ export const routes: readonly Route[] = [
   { name: 'models', location: '= /v1/models' },
   { name: 'models', location: '^~ /v1/models/' },
   { name: 'health', location: '= /health' },
+  { name: 'token', location: '= /oauth2/token', maxBody: 8192 },
 ];
 
 /** Statuses that nginx raises before or instead of Lua; 494 to 497 are its own for broken headers and TLS. */
@@ -108,6 +111,7 @@ const lua = (options: NginxOptions): string[] => {
     'lua_shared_dict gateway_loads 1m;',
     'lua_shared_dict gateway_redis 1m;',
     'lua_shared_dict gateway_flights 2m;',
+    'lua_shared_dict gateway_tokens 64k;',
     `lua_shared_dict gateway_cache ${options.cacheMiB ?? 64}m;`,
     ...(options.trustedCa
       ? [`lua_ssl_trusted_certificate ${quoted(options.trustedCa)};`, 'lua_ssl_verify_depth 3;']
@@ -176,7 +180,12 @@ const location = (route: Route): string[] =>
   block(
     `location ${route.location}`,
     route.engine === undefined
-      ? [`content_by_lua_block { require("gateway").serve("${route.name}") }`]
+      ? [
+          ...(route.maxBody === undefined
+            ? []
+            : [`client_max_body_size ${route.maxBody};`, `client_body_buffer_size ${route.maxBody};`]),
+          `content_by_lua_block { require("gateway").serve("${route.name}") }`,
+        ]
       : [
           'set $args "";',
           `access_by_lua_block { require("gateway").access("${route.name}") }`,

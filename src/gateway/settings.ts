@@ -1,6 +1,7 @@
 /** What changes while the gateway runs: one JSON document with a growing revision, in settings.json beside nginx.conf. */
 
 import type { CacheOptions, RedisOptions } from './cache.js';
+import type { Client, OAuthOptions, TokenKeys } from './oauth.js';
 
 export interface Key {
   /** Public: 'key_' and 12 hex digits; this is what logs and lists show. */
@@ -51,6 +52,9 @@ export interface Settings {
   readonly redis?: RedisOptions;
   /** Absent: no answer is cached. */
   readonly cache?: CacheOptions;
+  readonly clients?: readonly Client[];
+  /** There when clients are. */
+  readonly oauth?: OAuthOptions;
 }
 
 /** Read by nginx's master alone, mode 0600. */
@@ -62,11 +66,13 @@ export interface Secrets {
   readonly redisPassword?: string;
   /** What cached answers are named and sealed with; another one makes all of them misses. */
   readonly cacheSecret?: string;
+  /** Made with the first client. */
+  readonly tokenKeys?: TokenKeys;
 }
 
 export const noSettings: Settings = { revision: 0, keys: [], models: [] };
 
-const next = (settings: Settings, change: Partial<Omit<Settings, 'revision'>>): Settings => ({
+export const next = (settings: Settings, change: Partial<Omit<Settings, 'revision'>>): Settings => ({
   ...settings,
   ...change,
   revision: settings.revision + 1,

@@ -9,11 +9,14 @@ local outcome = require "core.outcome"
 local peers = require "core.peers"
 local reply = require "core.reply"
 local request = require "core.request"
+local routes = require "core.routes"
 local settings = require "core.settings"
+local token_keys = require "core.token_keys"
 
 local endpoints = {
   models = require "endpoints.models",
   health = require "endpoints.health",
+  token = require "endpoints.oauth",
 }
 
 local M = { admin = admin.serve, metrics = admin.metrics }
@@ -21,6 +24,7 @@ local M = { admin = admin.serve, metrics = admin.metrics }
 --- In the master. `options.user`: whom the workers run as, when the master is root.
 function M.init(options)
   home.open(ngx.config.prefix(), options.user)
+  token_keys.load()
   settings.load()
 end
 
@@ -58,7 +62,7 @@ end
 --- A route that the gateway answers from what it knows.
 function M.serve(route)
   local req = open(route, false)
-  if route ~= "health" then admit(req, req.now.access_own) end
+  if not routes[route].open then admit(req, req.now.access_own) end
   return endpoints[route](req, req.now)
 end
 

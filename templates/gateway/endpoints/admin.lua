@@ -7,6 +7,7 @@ local metrics = require "core.metrics"
 local peers = require "core.peers"
 local reply = require "core.reply"
 local settings = require "core.settings"
+local token_keys = require "core.token_keys"
 
 local status = { stale = 409, busy = 409, invalid = 400, full = 507 }
 
@@ -45,6 +46,19 @@ local function get_state()
   return reply.json(200, '{"revision":' .. now.revision .. ',"models":' .. json.list(models) .. "}")
 end
 
+--- Kids and version: no secret is ever read back.
+local function get_token_keys()
+  local now = token_keys.now()
+  return reply.json(200, '{"version":' .. now.version .. ',"kids":' .. (#now.kids > 0 and cjson.encode(now.kids) or "[]") .. "}")
+end
+
+local function put_token_keys()
+  ngx.req.read_body()
+  local ok, code, reason = token_keys.offer(ngx.req.get_body_data() or "")
+  if not ok then return reply.refuse(nil, reply.refusal(status[code], code, reason)) end
+  return get_token_keys()
+end
+
 local function get_metrics()
   local text = metrics.text()
   ngx.header["Content-Type"] = "text/plain; version=0.0.4; charset=utf-8"
@@ -61,6 +75,8 @@ local handlers = {
   ["GET /settings"] = get_settings,
   ["PUT /settings"] = put_settings,
   ["GET /state"] = get_state,
+  ["GET /token-keys"] = get_token_keys,
+  ["PUT /token-keys"] = put_token_keys,
 }
 
 local function allowed()

@@ -2,11 +2,12 @@
 local crypto = require "core.crypto"
 local home = require "core.home"
 local reply = require "core.reply"
+local token = require "core.token"
 
 local sub = string.sub
 
 local SCHEME = "^[Bb][Ee][Aa][Rr][Ee][Rr] +([%w._~+/=%-]+)$"
-local LONGEST = 512
+local LONGEST = 2048
 
 local missing = reply.refusal(401, "missing_api_key", "No API key was given: send Authorization: Bearer sk-...")
 local wrong = reply.refusal(401, "invalid_api_key", "This API key is not known here.")
@@ -20,6 +21,7 @@ local function compile(settings)
     if not key.revokedAt then by_hash[crypto.unhex(key.hash)] = key end
   end
   settings.key_by_hash = by_hash
+  token.compile(settings)
 end
 
 local function access(req, settings)
@@ -28,6 +30,7 @@ local function access(req, settings)
   if #given > LONGEST then return wrong end
   -- The usual form without a pattern: those are not compiled.
   local secret = sub(given, 1, 7) == "Bearer " and sub(given, 8) or given:match(SCHEME)
+  if secret and sub(secret, 1, 3) ~= "sk-" and token.is(secret) then return token.access(req, settings, secret) end
   local key = secret and settings.key_by_hash[hash(secret)]
   if not key then return wrong end
   if key.expiresAt and key.expiresAt <= ngx.time() then return expired end

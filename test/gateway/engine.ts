@@ -86,6 +86,14 @@ export const dies =
     response.destroy();
   };
 
+/** A stream that says nothing more after `count` events. */
+export const fallsSilent =
+  (count = 2): Behaviour =>
+  (_, response) => {
+    response.writeHead(200, { 'content-type': 'text/event-stream' });
+    for (let i = 0; i < count; i += 1) response.write(chatChunk(`t${i} `));
+  };
+
 /** Headers only after `ms`. */
 export const slowHeaders =
   (ms: number): Behaviour =>

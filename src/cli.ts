@@ -43,6 +43,11 @@ export const verbs: readonly Entry[] = [
     load: () => import('./commands/keys.js'),
   },
   {
+    name: 'clients',
+    says: say('OAuth2 clients: create, rotate, revoke, list', 'OAuth2 客户端：创建、更换密钥、吊销、列出'),
+    load: () => import('./commands/clients.js'),
+  },
+  {
     name: 'probe',
     says: say('Show this machine: GPUs, driver, CPU, memory, disk', '查看这台机器：GPU、驱动、CPU、内存、磁盘'),
     load: () => import('./commands/probe.js'),

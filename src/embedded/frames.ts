@@ -49,8 +49,8 @@ export function frame(message: Uint8Array): Buffer {
 /** The one message of a request. @throws GrpcError */
 export function unframe(body: Buffer): Buffer {
   if (body.length < 5) throw new GrpcError(status.invalidArgument, 'The request has no message.');
-  if (body[0] !== 0) throw new GrpcError(status.unimplemented, 'Compressed messages are not supported.');
-  if (body.readUInt32BE(1) !== body.length - 5) {
+  if (body[0] === 1) throw new GrpcError(status.unimplemented, 'Compressed messages are not supported.');
+  if (body[0] !== 0 || body.readUInt32BE(1) !== body.length - 5) {
     throw new GrpcError(status.invalidArgument, 'The request is not one whole message.');
   }
   return body.subarray(5);

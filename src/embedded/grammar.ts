@@ -31,6 +31,7 @@ const understood = new Set([
   ...['minItems', 'maxItems', 'minLength', 'maxLength'],
 ]);
 const maxRules = 2000;
+const maxDepth = 64;
 
 const literal = (value: unknown): string => {
   const text = JSON.stringify(value).replaceAll('\\', '\\\\').replaceAll('"', '\\"');
@@ -66,6 +67,7 @@ class Schema {
 
   /** A GBNF expression for the schema. */
   expression(schema: unknown, at: string): string {
+    if (at.split('/').length > maxDepth * 2) this.refuse('#', `is nested more than ${maxDepth} levels deep`);
     if (schema === true || schema === undefined) return 'value';
     if (!isObject(schema)) this.refuse(at, 'is neither an object nor true');
     for (const key of Object.keys(schema)) {

@@ -9,11 +9,11 @@ import { once } from 'node:events';
 import {
   constants,
   createServer,
-  type Http2Server,
   type IncomingHttpHeaders,
   type ServerHttp2Session,
   type ServerHttp2Stream,
 } from 'node:http2';
+import type { Door } from './door.js';
 import { frame, GrpcError, grpcError, percentEncoded, status, timeoutMs, unframe } from './frames.js';
 import { allowed } from './key.js';
 import type { Log } from './log.js';
@@ -207,16 +207,8 @@ function refusal(error: unknown, log: Log): GrpcError {
   return new GrpcError(status.internal, 'The engine failed on this request.');
 }
 
-export interface GrpcServer {
-  readonly server: Http2Server;
-  /** No new calls; resolves when the running ones have ended. */
-  close(): Promise<void>;
-  /** Now. */
-  cut(): void;
-}
-
 /** Cleartext HTTP/2 with prior knowledge; not yet listening. */
-export function grpcServer(options: GrpcOptions): GrpcServer {
+export function grpcServer(options: GrpcOptions): Door {
   const sessions = new Set<ServerHttp2Session>();
   const server = createServer({ settings: { maxConcurrentStreams: 1000 } });
   server.on('session', (session) => {

@@ -1,6 +1,9 @@
 /** The OpenAI API over HTTP/1.1. */
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Door } from './door.js';
 import { allowed } from './key.js';
 import type { Log } from './log.js';
 import { broken, invalid, Problem, unauthorized } from './problem.js';
@@ -134,20 +137,55 @@ function refuse(response: ServerResponse, error: unknown, log: Log, id: string):
   else sendProblem(response, problem);
 }
 
-/** The server, not yet listening. */
-export function httpServer(options: HttpOptions): Server {
+/**
+ * Node closes connections that are idle between requests, but not those that never sent one; so the books of who is
+ * being answered are kept here.
+ */
+function closer(server: Server): Pick<Door, 'close' | 'cut'> {
+  const answering = new Map<Socket, number>();
+  let closing = false;
+  const release = (socket: Socket): void => {
+    if (closing && (answering.get(socket) ?? 0) === 0) socket.destroy();
+  };
+  server.on('connection', (socket) => {
+    answering.set(socket, 0);
+    socket.once('close', () => answering.delete(socket));
+  });
+  server.prependListener('request', ({ socket }, response) => {
+    answering.set(socket, (answering.get(socket) ?? 0) + 1);
+    response.once('close', () => {
+      if (!answering.has(socket)) return;
+      answering.set(socket, answering.get(socket)! - 1);
+      release(socket);
+    });
+  });
+  return {
+    close: async () => {
+      const closed = once(server, 'close');
+      closing = true;
+      server.close();
+      for (const socket of answering.keys()) release(socket);
+      await closed;
+    },
+    cut: () => {
+      server.close();
+      server.closeAllConnections();
+    },
+  };
+}
+
+/** HTTP/1.1, not yet listening. */
+export function httpServer(options: HttpOptions): Door {
   const server = createServer(
     { keepAliveTimeout: keepAliveMs, headersTimeout: 30_000, requestTimeout: 120_000, noDelay: true },
     (request, response) => void handle(request, response, options),
   );
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     if (error.code === 'ECONNRESET' || !socket.writable) return socket.destroy();
-    const problem = invalid('The request is not HTTP.');
-    const body = problem.json();
+    const body = invalid('The request is not HTTP.').json();
     const status = error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request';
-    socket.end(
-      `HTTP/1.1 ${status}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
-    );
+    const head = [`HTTP/1.1 ${status}`, 'content-type: application/json', 'connection: close'];
+    socket.end(`${head.join('\r\n')}\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
   });
-  return server;
+  return { server, ...closer(server) };
 }

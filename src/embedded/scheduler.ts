@@ -2,7 +2,7 @@
  * Continuous batching: each step decodes one token of every running sequence, and parts of new prompts, in one batch. The
  * text of a step's tokens is made while the next step is computed, so that it costs no time where a core is free.
  */
-import type { AddonContext, AddonSampler } from './addon.js';
+import type { AddonContext } from './addon.js';
 import { type Job, pickSlot, type Slot } from './slots.js';
 import type { Ending, Limits, Load, Ticket, Work } from './work.js';
 

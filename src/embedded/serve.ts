@@ -1,14 +1,14 @@
 /** Brings the engine up and takes it down. */
 import { once } from 'node:events';
 import { readFileSync, statSync } from 'node:fs';
-import type { Server } from 'node:http';
-import type { AddressInfo, Server as NetServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import type { EngineConfig } from '../engines/embedded.js';
 import { loadAddon } from './addon.js';
 import type { Served } from './answering.js';
 import { calibrate } from './calibrate.js';
 import { cpuLimits } from './cpu.js';
-import { type GrpcServer, grpcServer } from './grpc.js';
+import type { Door } from './door.js';
+import { grpcServer } from './grpc.js';
 import { httpServer } from './http.js';
 import type { Log } from './log.js';
 import { Metrics } from './metrics.js';
@@ -30,7 +30,7 @@ function keyOf(file: string | undefined): string | undefined {
   return key;
 }
 
-async function listen(server: NetServer, host: string, port: number): Promise<number> {
+async function listen({ server }: Door, host: string, port: number): Promise<number> {
   server.listen(port, host);
   await once(server, 'listening');
   return (server.address() as AddressInfo).port;
@@ -87,47 +87,39 @@ export interface Engine {
 export async function serve(config: EngineConfig, log: Log, onBroken: (error: Error) => void): Promise<Engine> {
   const state = new State();
   const options = { state, key: keyOf(config.keyFile), log };
-  const server = httpServer(options);
-  const port = await listen(server, config.host, config.port);
-  const grpc = config.grpcPort === undefined ? undefined : grpcServer(options);
-  const grpcPort = grpc && (await listen(grpc.server, config.host, config.grpcPort!));
+  const http = httpServer(options);
+  const doors = [http];
+  const port = await listen(http, config.host, config.port);
+  let grpcPort: number | undefined;
+  if (config.grpcPort !== undefined) {
+    const grpc = grpcServer(options);
+    doors.push(grpc);
+    grpcPort = await listen(grpc, config.host, config.grpcPort);
+  }
   log('listening', { host: config.host, port, grpcPort, pid: process.pid });
   try {
     state.ready(await load(config, log, onBroken));
   } catch (error) {
-    server.close();
-    server.closeAllConnections();
-    grpc?.cut();
+    for (const door of doors) door.cut();
     throw error;
   }
   log('ready', { model: config.model.id });
-  return { stop: () => drain(server, grpc, state, config.drainSeconds, log) };
+  return { stop: () => drain(doors, state, config.drainSeconds, log) };
 }
 
-async function drain(
-  server: Server,
-  grpc: GrpcServer | undefined,
-  state: State,
-  seconds: number,
-  log: Log,
-): Promise<void> {
+async function drain(doors: readonly Door[], state: State, seconds: number, log: Log): Promise<void> {
   state.refuse('the engine is shutting down');
   const scheduler = state.any()?.scheduler;
   const load = scheduler?.load();
   log('draining', { running: load?.running ?? 0, waiting: load?.waiting ?? 0, seconds });
-  const closed = [once(server, 'close'), grpc?.close()];
-  server.close();
-  const idle = setInterval(() => server.closeIdleConnections(), 20);
-  server.closeIdleConnections();
+  const closed = Promise.all(doors.map((door) => door.close()));
   const deadline = setTimeout(() => {
     log('drain.cut', { running: scheduler?.load().running }, 'warn');
     scheduler?.abortAll();
     setTimeout(() => {
-      server.closeAllConnections();
-      grpc?.cut();
+      for (const door of doors) door.cut();
     }, cutAfterMs);
   }, seconds * 1000);
-  await Promise.all(closed);
-  clearInterval(idle);
+  await closed;
   clearTimeout(deadline);
 }

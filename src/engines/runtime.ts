@@ -124,6 +124,9 @@ export function runtimeFiles(build: RuntimeBuild): RuntimeFiles {
 export const runtimeDir = (places: Places, build: RuntimeBuild): string =>
   `${places.cache}/runtime/${runtimeFiles(build).dir}`;
 
+/** npm's own would try for minutes before it says that there is no network. */
+const retries = ['--fetch-retries=3', '--fetch-retry-factor=2', '--fetch-retry-mintimeout=500'];
+
 /**
  * npm as it is at hand: the one that runs us (npx tells where it lies), else the one on the PATH.
  * Nothing that a package brings is run, and nothing but the one package is fetched.
@@ -136,7 +139,16 @@ export function installCommand(
   const own = env.npm_execpath;
   const npm: [string, ...string[]] = own && /[\\/]npm-cli\.c?js$/.test(own) ? [places.node, own] : ['npm'];
   return {
-    argv: [...npm, 'ci', '--ignore-scripts', '--omit=optional', '--no-audit', '--no-fund', '--loglevel=error'],
+    argv: [
+      ...npm,
+      'ci',
+      '--ignore-scripts',
+      '--omit=optional',
+      '--no-audit',
+      '--no-fund',
+      '--loglevel=error',
+      ...retries,
+    ],
     cwd: dir,
     timeoutMs: 600_000,
   };

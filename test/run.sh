@@ -3,13 +3,21 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# Programs the tests run for real, and the Debian packages they come in.
-wanted=(nginx:nginx /usr/lib/nginx/modules/ngx_http_lua_module.so:libnginx-mod-http-lua redis-server:redis-server
-  redis-cli:redis-tools curl:curl openssl:openssl ps:procps sshd:openssh-server ssh:openssh-client)
+# Programs (or files) the tests need for real, and the Debian packages they come in.
+wanted=(nginx:nginx /usr/lib/nginx/modules/ngx_http_lua_module.so:libnginx-mod-http-lua '/usr/lib/*/lua/5.1/cjson.so:lua-cjson'
+  redis-server:redis-server redis-cli:redis-tools curl:curl openssl:openssl ps:procps sshd:openssh-server
+  ssh:openssh-client sudo:sudo)
+
+there() {
+  case $1 in
+    /*) compgen -G "$1" >/dev/null ;;
+    *) PATH="$PATH:/usr/sbin:/sbin" command -v "$1" >/dev/null ;;
+  esac
+}
 
 packages=()
 for pair in "${wanted[@]}"; do
-  PATH="$PATH:/usr/sbin:/sbin" command -v "${pair%%:*}" >/dev/null || packages+=("${pair##*:}")
+  there "${pair%:*}" || packages+=("${pair##*:}")
 done
 
 if [ ${#packages[@]} -gt 0 ]; then

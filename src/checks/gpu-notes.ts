@@ -1,5 +1,6 @@
 /** What slows a GPU down, and what is worth knowing of a healthy one. */
 import type { Gpu } from '../probes/gpu.js';
+import { programFault } from '../probes/gpu-errors.js';
 import { say, type Text } from '../say.js';
 import type { GpuCheck } from './gpu-diagnosis.js';
 import { each } from './gpu-each.js';
@@ -42,6 +43,24 @@ function busy(gpu: Gpu): Text | undefined {
     ? say(`${grouped(used)} MiB are in use${by.en}`, `已占用 ${grouped(used)} MiB${by.zh}`)
     : say(`in use${by.en}`, `使用中${by.zh}`);
 }
+
+const programs: GpuCheck = {
+  id: programFault,
+  look({ troubles }) {
+    const own = troubles.filter(({ id }) => id === programFault);
+    if (own.length === 0) return undefined;
+    const numbers = [...new Set(own.map(({ detail }) => detail?.xid))].join(', ');
+    return {
+      id: programFault,
+      severity: 'note',
+      found: say(
+        `Xid ${numbers}: a program failed on the GPU; the board is well.`,
+        `Xid ${numbers}:程序在 GPU 上出错,硬件正常。`,
+      ),
+      cure: say('Look into the program that the kernel log names.', '检查内核日志中提到的程序。'),
+    };
+  },
+};
 
 /** Fewer than are attached, in an output that is whole: it was asked for some only. */
 const partial: GpuCheck = {
@@ -159,6 +178,7 @@ export const noteChecks: readonly GpuCheck[] = [
         : undefined,
     words(say('systemctl enable --now nvidia-persistenced', 'systemctl enable --now nvidia-persistenced')),
   ),
+  programs,
   partial,
   topology,
   help,

@@ -9,7 +9,7 @@ export interface Remedy {
 
 export const remedies: Readonly<Record<string, Remedy>> = {
   'gpu.nouveau': {
-    found: say('The nouveau driver holds the GPU.', 'GPU 被 nouveau 驱动占用。'),
+    found: say('Another driver, nouveau most likely, holds the GPU.', 'GPU 被其他驱动(多半是 nouveau)占用。'),
     cure: say(
       'Blacklist nouveau (blacklist nouveau; options nouveau modeset=0), rebuild the initramfs, install the NVIDIA driver, reboot.',
       '屏蔽 nouveau(blacklist nouveau;options nouveau modeset=0),重建 initramfs,安装 NVIDIA 驱动后重启。',

@@ -9,16 +9,33 @@ export const gpuChecks: readonly GpuCheck[] = [...reported, ...faultChecks, ...n
 
 const ranks: Readonly<Record<Severity, number>> = { fault: 0, warning: 1, note: 2 };
 
+/** What follows from a fault is not said beside it. */
+const consequences: Readonly<Record<string, readonly string[]>> = {
+  'gpu.nouveau': ['gpu.driver-missing', 'gpu.smi-missing', 'gpu.none'],
+  'gpu.secure-boot': ['gpu.driver-missing', 'gpu.smi-missing'],
+  'gpu.driver-missing': ['gpu.smi-missing'],
+  'gpu.init': ['gpu.none'],
+  'gpu.hung': ['gpu.truncated'],
+};
+
+/** Two checks may find one fault; the one that names its GPUs says more. */
+function better(before: Diagnosis | undefined, one: Diagnosis): Diagnosis {
+  if (!before || ranks[one.severity] < ranks[before.severity]) return one;
+  return before.gpus === undefined && one.gpus !== undefined ? { ...before, ...one } : before;
+}
+
 /** Everything that is to be said, faults first; one entry for each id. */
 export function diagnose(evidence: Evidence): Diagnosis[] {
-  const found = gpuChecks.map((check) => check.look(evidence)).filter((one) => one !== undefined);
   const merged = new Map<string, Diagnosis>();
-  for (const one of found) {
+  for (const check of gpuChecks) {
+    const one = check.look(evidence);
+    if (!one) continue;
     const before = merged.get(one.id);
-    const gpus = [...(before?.gpus ?? []), ...(one.gpus ?? [])];
-    const kept = before && ranks[before.severity] <= ranks[one.severity] ? before : one;
-    merged.set(one.id, gpus.length > 0 ? { ...kept, gpus: distinct(gpus) } : kept);
+    const gpus = distinct([...(before?.gpus ?? []), ...(one.gpus ?? [])]);
+    const kept = better(before, one);
+    merged.set(one.id, gpus.length > 0 ? { ...kept, gpus } : kept);
   }
+  for (const id of [...merged.keys()]) for (const follows of consequences[id] ?? []) merged.delete(follows);
   return [...merged.values()].sort((a, b) => ranks[a.severity] - ranks[b.severity]);
 }
 

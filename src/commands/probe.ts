@@ -111,7 +111,7 @@ async function record(world: World, sections: readonly Section[], file: string):
   world.ui.line(
     say(
       `Recorded to ${file}. Names, addresses, UUIDs and serial numbers are masked; look it over before you share it.`,
-      `已录制到 ${file}。名称、地址、UUID 和序列号均已屏蔽;分享前请再检查一遍。`,
+      `已录制到 ${file}。名称、地址、UUID 和序列号均已屏蔽；分享前请再检查一遍。`,
     ),
   );
 }
@@ -220,14 +220,14 @@ export const verb: Verb = {
       flags: '--record <file>',
       says: say(
         'Write a masked recording of this machine, for a bug report',
-        '写出这台机器的脱敏录制文件,用于报告问题',
+        '写出这台机器的脱敏录制文件，用于报告问题',
       ),
     },
     {
       flags: '--replay <file>',
       says: say(
         'Read a recording, or any output of nvidia-smi or its error, instead; - is standard input',
-        '改为读取录制文件,或 nvidia-smi 的任意输出或报错;- 表示标准输入',
+        '改为读取录制文件，或 nvidia-smi 的任意输出或报错；- 表示标准输入',
       ),
     },
   ],

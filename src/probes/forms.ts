@@ -4,7 +4,8 @@ import { isHeading } from './csv.js';
 import type { Reading } from './gpu.js';
 import { isKernelLine, readKernel } from './kernel-log.js';
 import { isPciLine, readPci } from './lspci.js';
-import { isBareRow, isGpuName, readBareRows, readCsv } from './smi-csv.js';
+import { isBareRow, isGpuName, readBareRows } from './smi-bare.js';
+import { readCsv } from './smi-csv.js';
 import { readHelp } from './smi-help.js';
 import { gpuLine, readList, readVersion } from './smi-list.js';
 import { migHeading, readMig } from './smi-mig.js';
@@ -59,6 +60,13 @@ export const forms: readonly Form[] = [
     read: readQueryText,
   },
   { id: 'mig', starts: (line) => migHeading.test(line), owns: boxed, read: readMig },
+  {
+    id: 'no-mig',
+    starts: (line) => /^No (?:MIG-enabled devices|(?:GPU|compute) instances) found(?!.*Insufficient)/i.test(line),
+    ends: always,
+    owns: always,
+    read: () => ({ form: 'mig-lgi', gpus: [] }),
+  },
   {
     id: 'table',
     starts: (line, _, within) =>

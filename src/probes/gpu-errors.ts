@@ -15,7 +15,11 @@ export const sayings: readonly Saying[] = [
     match: /driver\/library version mismatch|NVRM: API mismatch|cuda driver combination|\b803\b.*display driver/i,
   },
   { id: 'gpu.blocked', match: /GPU access blocked by the operating system/i },
-  { id: 'gpu.permissions', match: /(NVML|Unable to [\w ]+|instances? found|nvml error):? Insufficient Permissions/i },
+  {
+    id: 'gpu.permissions',
+    match: /(?:NVML|Unable to [\w ]+|device handle for .*|instances? found|nvml error):? Insufficient Permissions/i,
+  },
+  { id: 'gpu.reset-needed', match: /device handle for .*requires (?:a )?reset/i },
   { id: 'gpu.lost', match: /Unable to determine the device handle for/i },
   { id: 'gpu.lost', match: /(?:^|[:[] ?)GPU is lost\b|fallen off the bus|NVML_ERROR_GPU_IS_LOST|ERROR_GPU_IS_LOST/ },
   {
@@ -48,11 +52,13 @@ export const sayings: readonly Saying[] = [
   {
     id: 'gpu.smi-missing',
     match:
-      /nvidia-smi(?:\.exe)?['"’]?:? (?:command )?not found|command not found: nvidia-smi|nvidia-smi['"’]? not found|nvidia-smi\S* (?:is not recognized|: The term)|The term 'nvidia-smi\S* is not recognized|nvidia-smi: (?:未找到命令|No such file)|"nvidia-smi": executable file not found/i,
+      /nvidia-smi(?:\.exe)?['"’]?:? (?:command )?not found|nvidia-smi[:：]? ?(?:未找到命令|找不到命令)|command not found: nvidia-smi|nvidia-smi['"’]? not found|nvidia-smi\S* (?:is not recognized|: The term)|The term 'nvidia-smi\S* is not recognized|nvidia-smi: No such file|"nvidia-smi": executable file not found/i,
   },
   { id: 'gpu.inforom', match: /infoROM is corrupted|corrupted infoROM/i },
   { id: 'gpu.power', match: /power cables? (?:is|are) not|power cables? .*not (?:properly )?(?:attached|connected)/i },
   { id: 'gpu.interrupt', match: /interrupt (?:issue|problem).*GPU|kernel detected an (?:issue with|interrupt)/i },
+  { id: 'gpu.nouveau', match: /probe routine was not called for|ownership of the NVIDIA device/i },
+  { id: 'gpu.nvlink', match: /nvswitch.*SXid.*(?<!Non-)\bFatal\b/i },
   { id: 'gpu.fabric', match: /system not yet initialized|fabric ?manager.*(?:fail|not (?:active|running|found))/i },
   { id: 'gpu.cuda-compat', match: /forward compatibility was attempted on non supported HW/i },
   {
@@ -88,13 +94,16 @@ function gpuIn(line: string): Trouble['gpu'] {
 
 const xidLine = /NVRM: Xid \((?:PCI:)?([0-9a-f:.]+)\): (\d+)/i;
 
-/** A line of the kernel's log with an Xid: the fault it means, or nothing for one that a program causes. */
+/** The board is well, a program was not. */
+export const programFault = 'gpu.program-error';
+
+/** A line of the kernel's log with an Xid: the fault it means. */
 function xid(line: string): Trouble | undefined {
   const found = xidLine.exec(line);
-  if (!found) return undefined;
-  const id = diagnosisOfXid(Number(found[2]));
+  // Xid 154 tells also when the trouble is over.
+  if (!found || /recovery action changed .*to 0x0 \(None\)/i.test(line)) return undefined;
+  const id = diagnosisOfXid(Number(found[2])) ?? programFault;
   const gpu = gpuIn(`PCI:${found[1]}`);
-  if (id === undefined) return undefined;
   return { id, says: line.trim(), ...(gpu ? { gpu } : {}), detail: { xid: found[2]! } };
 }
 
@@ -109,15 +118,18 @@ function versions(lines: readonly string[]): Record<string, string> | undefined 
   });
 }
 
-/** Every trouble that the lines report, in their order. */
-export function readTroubles(lines: readonly string[]): Trouble[] {
+/**
+ * Every trouble that the lines report, in their order.
+ * @param around what was pasted with them: versions may stand elsewhere
+ */
+export function readTroubles(lines: readonly string[], around: readonly string[] = lines): Trouble[] {
   return lines.flatMap((line, at) => {
     if (xidLine.test(line)) return xid(line) ?? [];
     const saying = sayings.find(({ match }) => match.test(line));
     if (!saying) return [];
     // The kernel breaks one report over lines: the board is named on those before.
     const gpu = gpuIn(line) ?? (/NVRM:/.test(line) ? gpuIn(lines.slice(Math.max(0, at - 2), at).join(' ')) : undefined);
-    const detail = saying.id === 'gpu.driver-mismatch' ? versions(lines) : undefined;
+    const detail = saying.id === 'gpu.driver-mismatch' ? versions(around) : undefined;
     return [{ id: saying.id, says: line.trim(), ...(gpu ? { gpu } : {}), ...(detail ? { detail } : {}) }];
   });
 }

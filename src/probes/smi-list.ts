@@ -41,7 +41,7 @@ export function readList(lines: readonly string[]): Reading {
     const [gpu, mig, link] = [gpuLine.exec(text), migLine.exec(text), linkLine.exec(text)];
     const last = entries.at(-1);
     const saying = sayings.find(([match]) => match.test(text));
-    if (text !== '') cut = (gpu !== null || mig !== null) && !text.endsWith(')');
+    if (text !== '') cut = /^(GPU \d+:|MIG \S)/.test(text) && !text.endsWith(')');
     if (gpu) {
       const facts = known<Gpu>({ index: Number(gpu[1]), name: nameOf(gpu[2]!), uuid: uuid(gpu[3]) });
       entries.push({ gpu: facts!, instances: [], links: {}, inactive: [] });

@@ -12,9 +12,9 @@ const forms: Readonly<Record<string, string>> = {
 };
 
 /** GPU, name, profile id, instance id, start:size */
-const gpuInstance = /^\|\s*(\d+)\s+MIG\s+(\S+)\s+\d+\*?\s+(\d+)\s+(\d+):(\d+)\s*\|?$/;
+const gpuInstance = /^\|\s*(\d+)\s+MIG\s+(\S+)\s+\d+\*?\s+(\d+)\s+(\d+):(\d+)\s*\|$/;
 /** GPU, GPU instance id, name, profile id, compute instance id, start:size */
-const computeInstance = /^\|\s*(\d+)\s+(\d+)\s+MIG\s+(\S+)\s+\d+\*?\s+(\d+)\s+(\d+):(\d+)\s*\|?$/;
+const computeInstance = /^\|\s*(\d+)\s+(\d+)\s+MIG\s+(\S+)\s+\d+\*?\s+(\d+)\s+(\d+):(\d+)\s*\|$/;
 const profile = /^\|\s*(\d+)\s+(?:\d+\s+)?MIG\s+\S+/;
 
 interface Found {

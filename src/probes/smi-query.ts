@@ -177,13 +177,17 @@ function gpuFrom(gpu: Node, index: number | undefined): Gpu {
   return { ...plain, ...more };
 }
 
+/** `GPU 00000000:19:00.0` heads a GPU; the key `GPU` under Utilization does not. */
+const isGpu = (line: Node): boolean => line.key === 'gpu' && at(line, 'id') !== undefined;
+const gpusIn = (top: Node): Node[] => top.children.filter(isGpu);
+
 /** -q without its indentation: the keys after a heading are taken as its own and as the GPU's. */
 function indented(root: Node): Node {
-  if (all(root, 'gpu').length === 0 || all(root, 'gpu').some((gpu) => gpu.children.length > 1)) return root;
+  if (gpusIn(root).length === 0 || gpusIn(root).some((gpu) => gpu.children.length > 1)) return root;
   const top = node('');
   let [gpu, section]: (Node | undefined)[] = [];
   for (const line of root.children) {
-    if (line.key === 'gpu') [gpu, section] = [line, undefined];
+    if (isGpu(line)) [gpu, section] = [line, undefined];
     else if (gpu && line.value === '') section = line;
     else if (section) section.children.push(line);
     (gpu && line !== gpu ? gpu : top).children.push(line);
@@ -193,7 +197,7 @@ function indented(root: Node): Node {
 
 function reading(form: string, root: Node, cut: boolean): Reading {
   const top = all(root, 'nvidiasmilog')[0] ?? root;
-  const gpus = all(top, 'gpu');
+  const gpus = gpusIn(top);
   const attached = amount(at(top, 'attachedgpus'));
   // With `-i` only some are listed, and which numbers they have is not said.
   const numbered = cut || attached === undefined || attached === gpus.length;
@@ -216,7 +220,7 @@ export function readQueryXml(lines: readonly string[]): Reading {
 
 /** Every driver ends a GPU's part of a full `-q` with its processes; with `-d` all GPUs have the same keys. */
 function stopsShort(root: Node): boolean {
-  const gpus = all(root, 'gpu');
+  const gpus = gpusIn(root);
   const last = gpus.at(-1);
   if (!last) return amount(at(root, 'attachedgpus')) !== 0;
   if (at(last, 'productname') !== undefined) return !last.children.some(({ key }) => key === 'processes');
@@ -225,7 +229,16 @@ function stopsShort(root: Node): boolean {
   return last.children.length < 2 || (whole.length > keys(last).length && whole.startsWith(short));
 }
 
+/** The line at which an output stops may be half a line: half a figure would be a wrong one. */
+function forgetLast(root: Node): void {
+  let last = root;
+  for (let next = last.children.at(-1); next; next = last.children.at(-1)) last = next;
+  last.value = '';
+}
+
 export function readQueryText(lines: readonly string[]): Reading {
   const root = indented(readIndented(lines));
-  return reading('q', root, stopsShort(root));
+  const cut = stopsShort(root);
+  if (cut) forgetLast(root);
+  return reading('q', root, cut);
 }

@@ -19,11 +19,12 @@ const healthCell = new RegExp(
 const memoryCell = /^\s*(\S+?\s?(?:MiB|MB|GiB)?)\s*\/\s*(\S+?\s?(?:MiB|MB|GiB)?)\s*$/;
 const loadCell = /^\s*(?:(ERR!|N\/A|Unknown Error|\d+)\s*%?)\s+(\S.*?)\s*$/;
 
-const cellsOf = (line: string): string[] =>
-  line
-    .trim()
-    .replace(/^\||\|$/g, '')
-    .split('|');
+/** The cells of a line; the last one of a line that stops short may be half a figure. */
+function cellsOf(line: string): string[] {
+  const cells = line.trim().replace(/^\|/, '').split('|');
+  cells.pop();
+  return cells;
+}
 
 /** The second line of a GPU: fan, temperature, state and power; memory; load. */
 function second(raw: Raw, [health = '', memory = '', load = '']: readonly string[]): void {

@@ -52,6 +52,7 @@ function affinity(rows: readonly Row[], extras: readonly string[], title: string
 export function readTopology(lines: readonly string[]): Reading {
   const heading = headingOf(lines[0]!)!;
   const body = lines.slice(1);
+  const { devices } = heading;
   const end = body.findIndex((line) => /^\s*(Legend|NIC Legend):/i.test(line));
   const rows = body.slice(0, end < 0 ? undefined : end).flatMap((line) => rowOf(line, heading) ?? []);
   const nics = body.flatMap((line) => {
@@ -59,17 +60,21 @@ export function readTopology(lines: readonly string[]): Reading {
     return found ? [[found[1]!, found[2]!] as const] : [];
   });
   const links = Object.fromEntries(
-    rows.map((row) => [row.name, Object.fromEntries(row.links.map((link, at) => [heading.devices[at]!, link]))]),
+    rows.map(({ name, links }) => {
+      // The last cell of a row that stops short may be half a word.
+      const whole = links.length < devices.length ? links.slice(0, -1) : links;
+      return [name, Object.fromEntries(whole.map((link, at) => [devices[at]!, link]))];
+    }),
   );
   const topology = known<Topology>({
-    devices: heading.devices,
+    devices,
     links,
     cpuAffinity: affinity(rows, heading.extras, 'CPU Affinity'),
     numaAffinity: affinity(rows, heading.extras, 'NUMA Affinity'),
     nics: nics.length > 0 ? Object.fromEntries(nics) : undefined,
   })!;
-  const gpus = heading.devices.filter((name) => name.startsWith('GPU'));
-  const cut = gpus.some((name) => !links[name]) || rows.some((row) => row.links.length < heading.devices.length);
+  const gpus = devices.filter((name) => name.startsWith('GPU'));
+  const cut = gpus.some((name) => !links[name]) || rows.some((row) => row.links.length < devices.length);
   return {
     form: 'topo',
     gpus: gpus.map((name) => ({ index: Number(name.slice(3)) })),

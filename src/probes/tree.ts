@@ -50,8 +50,11 @@ export function readXml(text: string): Xml {
     const end = start < 0 ? -1 : text.indexOf('>', start);
     const top = open.at(-1)!.node;
     if (end < 0) {
-      top.value += decoded(text.slice(from, start < 0 ? undefined : start));
-      return { root, cut: start >= 0 || open.length > 1 };
+      const cut = start >= 0 || open.length > 1;
+      // Half a figure would be a wrong one.
+      if (cut) top.value = '';
+      else top.value += decoded(text.slice(from));
+      return { root, cut };
     }
     const found = tag.exec(text.slice(start + 1, end));
     const markup = found !== null || /^[?!]/.test(text.slice(start + 1, start + 2));

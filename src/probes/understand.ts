@@ -4,7 +4,7 @@ import { readTroubles, sayings } from './gpu-errors.js';
 import { gpuOf } from './gpu-fields.js';
 import { pasted } from './paste.js';
 import { paint } from './picture.js';
-import { isGpuName } from './smi-csv.js';
+import { isGpuName } from './smi-bare.js';
 import { uuid, version } from './values.js';
 
 export interface Understood {
@@ -66,12 +66,12 @@ function starting(text: string, next: string, within: Form | undefined): Form | 
 const strong = forms.filter(({ id }) => id === 'q' || id === 'table' || id === 'help' || id === 'q-x');
 
 /** A message that came between the rows of a form is a trouble, not a row. */
-function read({ form, lines }: Segment): { reading?: Reading; troubles: Trouble[] } {
-  if (!form) return { troubles: readTroubles(lines) };
+function read({ form, lines }: Segment, around: readonly string[]): { reading?: Reading; troubles: Trouble[] } {
+  if (!form) return { troubles: readTroubles(lines, around) };
   const strange = (line: string): boolean => !form.owns(line) && sayings.some(({ match }) => match.test(line));
   const between = form.owns('') && form.id !== 'q' ? [] : lines.filter((line) => !form.owns(line));
   const reading = form.read(lines.filter((line) => !strange(line)));
-  return { reading, troubles: [...(reading.troubles ?? []), ...readTroubles(between)] };
+  return { reading, troubles: [...(reading.troubles ?? []), ...readTroubles(between, around)] };
 }
 
 /** `--query-gpu=name --format=csv,noheader` and the like: nothing but names, UUIDs, or versions. */
@@ -94,7 +94,7 @@ function bareColumn(lines: readonly string[]): Reading | undefined {
  */
 export function understand(text: string): Understood | undefined {
   const lines = pasted(text);
-  const parts = segments(lines).map(read);
+  const parts = segments(lines).map((segment) => read(segment, lines));
   const readings = parts.flatMap(({ reading }) => reading ?? []);
   const troubles = parts.flatMap((part) => part.troubles);
   const column = readings.length === 0 && troubles.length === 0 ? bareColumn(lines) : undefined;

@@ -73,8 +73,9 @@ export function busId(raw: string | undefined): string | undefined {
     : `00000000:${found.toUpperCase()}`;
 }
 
+/** 'GPU-…', 'MIG-…', and the 'MIG-GPU-…/1/0' of drivers before R470. */
 export const uuid = (raw: string | undefined): string | undefined =>
-  /\b(?:GPU|MIG)-[0-9a-f]{8}-[0-9a-f-]{4,27}(?:\/\d+\/\d+)?|\bMIG-GPU-[0-9a-f-]{36}\/\d+\/\d+/i.exec(raw ?? '')?.[0];
+  /\b(?:GPU|MIG(?:-GPU)?)-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?:\/\d+\/\d+)?(?![\w-])/i.exec(raw ?? '')?.[0];
 
 /** The program of a command line: '/usr/bin/python3 train.py' and 'C:\\x\\python3.exe' are python3(.exe). */
 export function program(raw: string | undefined): string | undefined {

@@ -58,7 +58,7 @@ async function running({ world, target }: Api): Promise<number | undefined> {
 const pollMs = 25;
 const patienceMs = 3000;
 /** What comes after the first is for engines whose context does not hold it. */
-const longAnswers = [2048, 900, 256];
+const longAnswers = [3072, 900, 256];
 const eventsBefore = 12;
 
 /** A long answer, hung up on after a few events. */
@@ -71,16 +71,16 @@ async function cutShort(api: Api): Promise<{ streamed: Streamed; tokens: number 
 }
 
 /**
- * How long to wait for the engine, in ms: a third of what it would take to write the rest, so that an engine that goes
+ * How long to wait for the engine, in ms: half of what it would take to write the rest, so that an engine that goes
  * on is not taken for one that stopped. @param times when the first events came
  */
 export function patience(times: readonly number[], tokens: number): number {
   if (times.length < 2) return 0;
   const perToken = (times.at(-1)! - times[0]!) / (times.length - 1);
-  return Math.min(patienceMs, (perToken * (tokens - times.length)) / 3);
+  return Math.min(patienceMs, (perToken * (tokens - times.length)) / 2);
 }
 /** Less is no time for anybody. */
-const leastMs = 200;
+const leastMs = 100;
 
 async function freedWithin(api: Api, ms: number): Promise<boolean> {
   const { clock, stop } = api.world;

@@ -56,26 +56,37 @@ const onePieceMs = 0.3;
 /** Fewer say nothing. */
 const neededEvents = 8;
 
-/** How many events came in one piece on average. @param times when each came, ms */
-export function eventsPerPiece(times: readonly number[]): number {
-  let pieces = 1;
-  for (let at = 1; at < times.length; at += 1) if (times[at]! - times[at - 1]! > onePieceMs) pieces += 1;
-  return times.length / pieces;
-}
+/** Longer between two pieces is what a reader sees as stutter, ms. */
+const stutterMs = 100;
 
-/** A whole answer within so many ms looks the same through a buffer: a tiny model needs no more. */
-const tooFastMs = 250;
-
-interface Flow {
+export interface Flow {
   /** When each token came, ms. */
   readonly times: readonly number[];
-  /** From the question to the last of them. */
+  /** From the question to the last of them, ms. */
   readonly lasted: number;
 }
 
-async function flowOf(api: Api): Promise<Flow> {
+/** How many tokens came in one piece on average, and how far apart the pieces were. */
+export function piecesOf({ times, lasted }: Flow): { tokens: number; apartMs: number } {
+  let pieces = 1;
+  for (let at = 1; at < times.length; at += 1) if (times[at]! - times[at - 1]! > onePieceMs) pieces += 1;
+  const apartMs = pieces === 1 ? lasted : (times.at(-1)! - times[0]!) / (pieces - 1);
+  return { tokens: times.length / pieces, apartMs };
+}
+
+/** Many at once, seldom: something collects them. Many at once, often, is a fast model. */
+export function isBuffered(flow: Flow): boolean {
+  const { tokens, apartMs } = piecesOf(flow);
+  return tokens > neededEvents / 2 && apartMs > stutterMs;
+}
+
+const shortAnswer = 48;
+/** For a second look at a model that writes the short one within a second. */
+const longAnswer = 400;
+
+async function flowOf(api: Api, tokens: number): Promise<Flow> {
   const begun = api.world.clock.monotonic();
-  const { events } = await api.stream({ max_tokens: 48 });
+  const { events } = await api.stream({ max_tokens: tokens });
   const times = events.flatMap(({ data, at }) => {
     const delta = answerIn(parsed(data)).choices?.[0]?.delta;
     return saysSomething(delta) ? [at] : [];
@@ -88,21 +99,18 @@ const flows: Check<Api> = {
   title: say('Tokens come as they are made', 'token 逐个实时返回'),
   severity: 'fail',
   async run(api) {
-    let pieces = Infinity;
-    // Twice: a busy client also reads several events at once.
-    for (let tries = 0; tries < 2; tries += 1) {
-      const { times, lasted } = await flowOf(api);
-      if (times.length < neededEvents) return skipped('the answer was too short to tell', '回答太短，无法判断');
-      pieces = Math.min(pieces, eventsPerPiece(times));
-      if (pieces <= neededEvents / 2) return ok();
-      if (lasted < tooFastMs)
-        return ok(say('all of it came too fast to tell a buffer', '返回太快，无法判断是否有缓冲'));
-    }
+    const first = await flowOf(api, shortAnswer);
+    if (first.times.length < neededEvents) return skipped('the answer was too short to tell', '回答太短，无法判断');
+    if (!isBuffered(first)) return ok();
+    // Once more: a client that is busy reads several events at once.
+    const second = await flowOf(api, first.lasted < 1000 ? longAnswer : shortAnswer);
+    if (second.times.length < neededEvents || !isBuffered(second)) return ok();
+    const { tokens, apartMs } = piecesOf(second);
     return {
       state: 'problem',
       found: say(
-        `on average ${pieces.toFixed(0)} tokens came at once`,
-        `平均每次同时到达 ${pieces.toFixed(0)} 个 token`,
+        `${tokens.toFixed(0)} tokens came at once on average, every ${apartMs.toFixed(0)} ms`,
+        `平均每 ${apartMs.toFixed(0)} 毫秒才同时到达 ${tokens.toFixed(0)} 个 token`,
       ),
       hint: say(
         'Something between here and the engine buffers: in nginx, proxy_buffering off',

@@ -3,7 +3,7 @@ import type { SmokeTarget } from '../../src/checks/api.js';
 import { chosen, runSmoke, type SmokeLine, type SmokeReport, smokeChecks } from '../../src/checks/smoke.js';
 import { stopIn } from '../../src/checks/smoke-chat.js';
 import { patience, runningIn } from '../../src/checks/smoke-load.js';
-import { eventsPerPiece, judgeStream } from '../../src/checks/smoke-stream.js';
+import { isBuffered, judgeStream } from '../../src/checks/smoke-stream.js';
 import { systemClock } from '../../src/hosts/clock.js';
 import { http } from '../../src/hosts/http.js';
 import type { World } from '../../src/world.js';
@@ -293,19 +293,24 @@ describe('the judge of a stream', () => {
   });
 });
 
-it.each([
-  [[0, 1, 2, 3], 1],
-  [[0, 0.01, 0.02, 5, 5.01, 5.02], 3],
-  [[0, 0, 0, 0], 4],
-  [[7], 1],
-])('events at %j ms: %d a piece', (times, wanted) => {
-  expect(eventsPerPiece(times)).toBe(wanted);
+const burst = (from: number, count: number): number[] => Array.from({ length: count }, (_, at) => from + at * 0.01);
+
+it.each<[string, number[], number, boolean]>([
+  ['one by one, slowly', Array.from({ length: 20 }, (_, at) => at * 200), 4000, false],
+  ['all at the end of a second', burst(1000, 20), 1000, true],
+  ['all at once, at once', burst(50, 20), 50, false],
+  ['ten at a time, every 300 ms', [...burst(0, 10), ...burst(300, 10), ...burst(600, 10)], 600, true],
+  ['ten at a time, every 5 ms: a model that is fast', [0, 5, 10, 15].flatMap((at) => burst(at, 10)), 15, false],
+  ['two at a time: speculative decoding', [0, 200, 400, 600].flatMap((at) => burst(at, 2)), 600, false],
+  ['ten at a time after a long prompt, then fast', [5000, 5005].flatMap((at) => burst(at, 10)), 5005, false],
+])('buffered? %s', (_, times, lasted, wanted) => {
+  expect(isBuffered({ times, lasted })).toBe(wanted);
 });
 
 it.each([
   // 20 ms a token: 2,038 more would take 40 s; nobody waits that long.
   [Array.from({ length: 10 }, (_, at) => at * 20), 2048, 3000],
-  [Array.from({ length: 10 }, (_, at) => at), 2048, 2038 / 3],
+  [Array.from({ length: 10 }, (_, at) => at), 2048, 1019],
   [[5, 5, 5], 256, 0],
   [[5], 256, 0],
   [[], 256, 0],

@@ -106,7 +106,7 @@ describe('the cache when Redis', () => {
       await redis.restart();
       await until('it is used again', async () => Number(await redis.cli('dbsize')) > 0 || undefined);
       stop = true;
-      for (const count of await Promise.all(loads)) expect(count).toBeGreaterThan(20);
+      for (const count of await Promise.all(loads)) expect(count).toBeGreaterThan(5);
     });
   });
 

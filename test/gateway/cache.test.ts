@@ -271,3 +271,30 @@ describe.each<BuildName>(['debian', 'current'])('the cache of the gateway on %s 
     expect(gateway.log()).not.toMatch(/lua|cache|redis/i);
   });
 });
+
+describe('settings of the cache', () => {
+  it('that are not whole are not taken: those before stay in force', async () => {
+    const engine = await startEngine();
+    const settings = cacheSettings([engine.peer], { host: '127.0.0.1', port: 1 });
+    const gateway = await startGateway(settings);
+    try {
+      const wrong: [Record<string, unknown>, string][] = [
+        [{ cache: { ...settings.cache!, ttlS: '1h' } }, 'cache.ttlS is no number'],
+        [{ cache: { ...settings.cache!, flight: {} } }, 'cache.flight'],
+        [{ cache: true }, 'cache is not an object'],
+        [{ redis: { ...settings.redis!, nodes: [] } }, 'redis.nodes.1 is not an object'],
+        [{ redis: { ...settings.redis!, username: 5 } }, 'redis.username is no string'],
+      ];
+      for (const [more, words] of wrong) {
+        const response = await gateway.put({ ...settings, ...more, revision: 9 } as Settings);
+        expect(response.status).toBe(400);
+        expect(await response.text()).toContain(words);
+      }
+      expect(await ask(gateway)).toMatchObject({ status: 200, cache: 'miss' });
+      expect((await gateway.put({ ...settings, revision: 9 })).status).toBe(200);
+    } finally {
+      await gateway.stop();
+      await engine.stop();
+    }
+  });
+});

@@ -239,6 +239,11 @@ function Stream:text()
   return M.encode(answer), not answer.usage
 end
 
+--- Whether answers of this route can be kept.
+function M.knows(route)
+  return objects[route] ~= nil
+end
+
 --- @param kind the route: 'chat', 'completions' or 'embeddings'
 --- @param most bytes of JSON; a stream may be sixteen times as long, for most of it is wrapping
 function M.collect(kind, stream, most)

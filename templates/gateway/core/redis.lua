@@ -4,6 +4,7 @@ local cjson = require "cjson.safe"
 local cluster = require "core.redis_cluster"
 local nodes = require "core.redis_node"
 local scripts = require "core.redis_scripts"
+local shape = require "core.shape"
 local sys = require "core.sys"
 
 local msec = sys.msec
@@ -12,6 +13,20 @@ local M = { scripts = scripts }
 local Client = {}
 Client.__index = Client
 local last = {}
+
+-- RedisOptions of src/gateway/cache.ts
+local whole = {
+  nodes = { { host = "string", port = "number" } },
+  cluster = "boolean",
+  username = "optional string",
+  database = "number",
+  tls = "optional table",
+  budgetMs = "number",
+  writeMs = "number",
+  connections = "number",
+  waiting = "number",
+  breaker = { failures = "number", windowS = "number", coolDownS = "number" },
+}
 
 local function new(options)
   local client = setmetatable({ options = options }, Client)
@@ -24,10 +39,12 @@ local function new(options)
   return client
 end
 
---- The client for these settings, the same one (with its map and its pools) for as long as they stay equal.
+--- The client for these settings, the same one (with its map and its pools) for as long as they stay equal. Raises for
+--- options that are not whole.
 --- @param options RedisOptions of src/gateway/cache.ts; nil where there is no Redis
 function M.of(options, password)
   if not options then return nil end
+  shape.check(options, whole, "redis")
   local key = cjson.encode(options) .. (password or "")
   if last.key ~= key then
     options.password = password

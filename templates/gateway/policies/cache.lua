@@ -11,8 +11,22 @@ local keys = require "core.cache_key"
 local metrics = require "core.metrics"
 local redis = require "core.redis"
 local replay = require "core.cache_replay"
+local shape = require "core.shape"
 local store = require "core.cache_store"
 local sys = require "core.sys"
+
+-- CacheOptions of src/gateway/cache.ts
+local whole = {
+  ttlS = "number",
+  staleS = "number",
+  maxBytes = "number",
+  localBytes = "number",
+  localS = "number",
+  embeddings = "boolean",
+  flight = { waitMs = "number", streamWaitMs = "number" },
+  replay = { pieceBytes = "number", everyMs = "number", longestMs = "number" },
+  queue = { entries = "number", bytes = "number" },
+}
 
 metrics.counter("gateway_cache_total", "Requests by what the cache had for them.")
 metrics.counter("gateway_cache_answers_total", "Answers of engines by whether they could be kept.")
@@ -33,6 +47,7 @@ end
 
 local function compile(settings)
   if not settings.cache then return end
+  shape.check(settings.cache, whole, "cache")
   if not home.secrets.cacheSecret then error("secrets.json holds no cacheSecret", 0) end
   settings.cache_store = store_of(settings.cache, redis.of(settings.redis, home.secrets.redisPassword))
 end
@@ -96,7 +111,7 @@ end
 
 local function access(req, settings)
   local options = settings.cache
-  if not options then return end
+  if not options or not answers.knows(req.route) then return end
   local wish = keys.wish(req, options)
   local key = wish and keys.of(req, settings.cache_store.name)
   if not key then return verdict(req, "bypass") end
@@ -125,8 +140,8 @@ local function keep(req, cache, collected)
   local options = req.now.cache
   local text, more = answers.finish(collected, options.maxBytes)
   if text then
-    local whole = { kind = cache.kind, json = text, bare = more }
-    req.now.cache_store:put(cache.key, whole, flight.wanted(cache.key))
+    local kept = { kind = cache.kind, json = text, bare = more }
+    req.now.cache_store:put(cache.key, kept, flight.wanted(cache.key))
   end
   metrics.add("gateway_cache_answers_total", 'result="' .. (text and "kept" or more) .. '"', 1)
 end

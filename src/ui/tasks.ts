@@ -73,7 +73,13 @@ export async function liveTasks(list: readonly Line[], pen: Pen): Promise<TaskSi
         return task.end;
       },
     })),
-    { concurrent: false, exitOnError: true, rendererOptions: { showErrorMessage: false, collapseSkips: false } },
+    {
+      concurrent: false,
+      exitOnError: true,
+      // Ctrl-C is ours: the step in hand is told, and what it leaves is said.
+      registerSignalListeners: false,
+      rendererOptions: { showErrorMessage: false, collapseSkips: false },
+    },
   );
   const over = listr.run().catch(() => {});
   const tell = (id: string, tail: string): Running | undefined => {

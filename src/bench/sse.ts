@@ -32,14 +32,8 @@ export class SseReader {
   #atStart = true;
   /** The last chunk ended in CR: an LF that comes first in the next belongs to it. */
   #afterCr = false;
-  #comments = 0;
 
   constructor(readonly onEvent: (data: Uint8Array) => void) {}
-
-  /** Lines that begin with a colon: what a server says to keep the connection alive. */
-  get comments(): number {
-    return this.#comments;
-  }
 
   /** Nothing is begun: what comes next is the beginning of a line, and of an event. */
   get idle(): boolean {
@@ -86,7 +80,6 @@ export class SseReader {
     const line = this.#atStart && isBom(raw) ? raw.subarray(3) : raw;
     this.#atStart = false;
     if (line.length === 0) this.#dispatch();
-    else if (line[0] === colon) this.#comments += 1;
     else if (isData(line)) {
       const value = line.subarray(line[5] === space ? 6 : 5);
       this.#data = this.#data === undefined ? value : join(join(this.#data, Uint8Array.of(LF)), value);

@@ -58,10 +58,4 @@ describe('an event stream', () => {
   it('may begin with a byte order mark', () => {
     expect(read([bytes('\ufeffdata: a\n\n')])).toEqual(['a']);
   });
-
-  it('counts what keeps it alive', () => {
-    const reader = new SseReader(() => {});
-    reader.push(bytes(': keep-alive\n\n: keep-alive\n\ndata: a\n\n'));
-    expect(reader.comments).toBe(2);
-  });
 });

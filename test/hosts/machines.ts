@@ -1,0 +1,72 @@
+/** Real hosts on this machine for as long as a test needs them; see `up`. */
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { createInterface } from 'node:readline';
+import type { SshSettings, SshTarget } from '../../src/hosts/ssh.js';
+
+export interface Machine {
+  readonly name: string;
+  readonly address: string;
+  /** The host's process 1, as this machine numbers it. */
+  readonly leader: number;
+  /** As root, or as a user: `free` (sudo asks nothing), `asks` (its password is "right one"), `stranger` (no sudo). */
+  target(user?: 'root' | 'free' | 'asks' | 'stranger'): SshTarget;
+}
+
+export interface Machines {
+  readonly hosts: readonly Machine[];
+  readonly settings: SshSettings;
+  /** Until sshd answered on all of them. */
+  readonly bootMs: number;
+  close(): Promise<void>;
+}
+
+export async function machines(count: number): Promise<Machines> {
+  const folder = mkdtempSync(`${tmpdir()}/dd-hosts-`);
+  execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', `${folder}/id`]);
+  writeFileSync(`${folder}/ssh_config`, `UserKnownHostsFile ${folder}/user_known\nIdentityAgent none\n`);
+  const startedAt = performance.now();
+  // Apart from our process group: Ctrl-C ends us, and the end of its input tells it to tidy up.
+  const child = spawn(`${import.meta.dirname}/up`, [String(count), `${folder}/id.pub`], {
+    detached: true,
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  const over = new Promise<number | null>((resolve) => child.once('close', resolve));
+  let said = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    said = (said + text).slice(-4000);
+  });
+  const hosts: Machine[] = [];
+  for await (const line of createInterface({ input: child.stdout })) {
+    if (line === 'ready') break;
+    const [, name, address, leader] = line.split(' ') as [string, string, string, string];
+    const target = (user = 'root'): SshTarget => ({ name, address, user, identityFile: `${folder}/id` });
+    hosts.push({ name, address, leader: Number(leader), target });
+  }
+  if (hosts.length < count) throw new Error(`the test hosts did not come up (${await over}):\n${said}`);
+  return {
+    hosts,
+    bootMs: performance.now() - startedAt,
+    settings: { knownHosts: `${folder}/known_hosts`, configFile: `${folder}/ssh_config`, newKeys: 'accept' },
+    async close() {
+      child.stdin.end();
+      await over;
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** What a run of test hosts must not leave on this machine: processes, links, rules, control groups, mounts. */
+export function traces(): string[] {
+  const lines = (program: string, ...words: string[]) => execFileSync(program, words, { encoding: 'utf8' }).split('\n');
+  return [
+    ...lines('ps', '-eo', 'args').filter((line) => line.startsWith('systemd-nspawn ')),
+    ...lines('ip', '-o', 'link').filter((line) => /: (vb-)?dd-/.test(line)),
+    ...lines('iptables-save').filter((line) => /dd-|10\.77\./.test(line)),
+    ...lines('sh', '-c', 'ls -d /sys/fs/cgroup/*/dd-* 2>/dev/null || true').filter(Boolean),
+    ...readFileSync('/proc/mounts', 'utf8')
+      .split('\n')
+      .filter((line) => line.includes('deepseek-deploy-test')),
+  ];
+}

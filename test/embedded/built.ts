@@ -25,7 +25,7 @@ async function build(to: string): Promise<void> {
   const draft = `${to}.${process.pid}.${Math.random().toString(36).slice(2)}`;
   await mkdir(draft, { recursive: true });
   const config = {
-    extends: join(root, 'tsconfig.build.json'),
+    extends: join(root, '.tsconfig.build.json'),
     compilerOptions: { rootDir: join(root, 'src'), outDir: join(draft, 'dist') },
     include: [],
     files: [join(root, 'src/engine.ts')],

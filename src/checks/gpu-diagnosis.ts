@@ -44,16 +44,23 @@ export const refOf = ({ index, busId, uuid }: GpuRef): GpuRef => ({
   ...(uuid === undefined ? {} : { uuid }),
 });
 
-/** 'GPU 3', or where it sits when it has no number. */
-export const label = ({ index, busId }: GpuRef): string =>
-  index !== undefined
-    ? `GPU ${index}`
-    : busId === undefined
-      ? 'GPU'
-      : `GPU ${busId.replace(/^0000(?=[0-9A-F]{4}:)/, '')}`;
+/** What a GPU is called: its number, or where it sits when it has none. */
+const nameOf = ({ index, busId }: GpuRef): string =>
+  index === undefined ? (busId ?? '').replace(/^0000(?=[0-9A-F]{4}:)/, '') : String(index);
 
-/** 'GPU 0, 1, 2' */
+/** ['0', '1', '2', '5'] is ['0-2', '5']. */
+function ranges(names: readonly string[]): string[] {
+  const runs: string[][] = [];
+  for (const name of names) {
+    const run = runs.at(-1);
+    if (run && /^\d+$/.test(name) && Number(name) === Number(run.at(-1)) + 1) run.push(name);
+    else runs.push([name]);
+  }
+  return runs.flatMap((run) => (run.length > 2 ? `${run[0]}-${run.at(-1)}` : run));
+}
+
+/** 'GPU 0-2, 5' */
 export function labels(gpus: readonly GpuRef[]): string {
-  const parts = gpus.map((gpu, at) => (at === 0 ? label(gpu) : label(gpu).replace(/^GPU ?/, '')));
-  return [...new Set(parts)].filter(Boolean).join(', ') || 'GPU';
+  const names = [...new Set(gpus.map(nameOf))].filter((name) => name !== '');
+  return ['GPU', ranges(names).join(', ')].join(' ').trim();
 }

@@ -52,7 +52,7 @@ function check(id: string): GpuCheck {
       const found = id === 'gpu.driver-mismatch' && detail ? mismatched(detail) : remedy.found;
       return {
         id,
-        severity: 'fault',
+        severity: id === 'gpu.bad-query' && evidence.picture.gpus.length > 0 ? 'note' : 'fault',
         found: named(found, gpus),
         ...(remedy.why ? { why: remedy.why } : {}),
         cure: remedy.cure,

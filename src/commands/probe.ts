@@ -47,7 +47,13 @@ async function bytesOf(world: World, file: string): Promise<Uint8Array> {
   if (!stat || stat.directory) {
     throw new UserError('probe.no-file', say(`There is no file ${file}.`, `找不到文件 ${file}。`), { exit: 'usage' });
   }
-  return stat.size > largest ? new Uint8Array(largest + 1) : world.files.readBytes(path);
+  if (stat.size > largest) return new Uint8Array(largest + 1);
+  return world.files.readBytes(path).catch((cause) => {
+    throw new UserError('probe.no-file', say(`${file} cannot be read.`, `无法读取 ${file}。`), {
+      exit: 'usage',
+      cause,
+    });
+  });
 }
 
 async function textOf(world: World, file: string): Promise<string> {
@@ -107,7 +113,15 @@ async function privateOf(world: World): Promise<Private> {
 async function record(world: World, sections: readonly Section[], file: string): Promise<void> {
   const path = file.startsWith('/') ? file : `${world.cwd}/${file}`;
   const made = `${new Date(world.clock.now()).toISOString().slice(0, 10)}, names, addresses, UUIDs and serials masked`;
-  await world.files.write(path, writeRecording(mask(sections, await privateOf(world)), made), 0o644);
+  const text = writeRecording(mask(sections, await privateOf(world)), made);
+  try {
+    await world.files.write(path, text, 0o644);
+  } catch (cause) {
+    throw new UserError('probe.record', say(`${file} cannot be written.`, `无法写入 ${file}。`), {
+      exit: 'usage',
+      cause,
+    });
+  }
   world.ui.line(
     say(
       `Recorded to ${file}. Names, addresses, UUIDs and serial numbers are masked; look it over before you share it.`,

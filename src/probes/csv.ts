@@ -84,7 +84,7 @@ export const parts: Readonly<Record<string, Field>> = {
 };
 
 const families =
-  /^(timestamp|driver_version|kmd_version|cuda_umd_version|count|serial|gpu_serial|vbios_version|hostname|vgpu_.*|display_.*|addressing_mode|accounting\..*|inforom\..*|gom\..*|gpu_operation_mode\..*|clocks.*|encoder\..*|dramencryption\..*|ecc\..*|retired_pages\..*|remapped_rows\..*|temperature\..*|power.*|module\..*|gpu\.power\..*|edpp_multiplier|gsp\..*|c2c\..*|protected_memory\..*|fabric\..*|platform\..*|pci\..*|pcie\..*|utilization\..*|reset_status\..*|mig\..*|vgpu_instance|gpu_instance_id|compute_instance_id|gpu_util|mem_util|time|process_name|pid|used_gpu_memory|used_memory|max_memory_usage|stats\..*|attribute\..*|fbc\..*|gpu_utilization|mem_utilization|is_running|unresolved|addressing\..*|count\..*)$/;
+  /^(timestamp|driver_version|kmd_version|cuda_umd_version|count|serial|gpu_serial|vbios_version|hostname|vgpu_.*|display_.*|addressing_mode|driver_model\..*|accounting\..*|inforom\..*|gom\..*|gpu_operation_mode\..*|clocks.*|encoder\..*|dramencryption\..*|ecc\..*|retired_pages\..*|remapped_rows\..*|temperature\..*|power.*|module\..*|gpu\.power\..*|edpp_multiplier|gsp\..*|c2c\..*|protected_memory\..*|fabric\..*|platform\..*|pci\..*|pcie\..*|utilization\..*|reset_status\..*|mig\..*|vgpu_instance|gpu_instance_id|compute_instance_id|gpu_util|mem_util|time|process_name|pid|used_gpu_memory|used_memory|max_memory_usage|stats\..*|attribute\..*|fbc\..*|gpu_utilization|mem_utilization|is_running|unresolved|addressing\..*|count\..*)$/;
 
 /** 'memory.total [MiB]' is memory.total. */
 export const columnOf = (cell: string): string =>

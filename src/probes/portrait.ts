@@ -60,17 +60,20 @@ export function hostLines(facts: HostFacts): Line[] {
       ]),
     ],
     [say('Disk', '磁盘'), diskWords(disks ?? [])],
-    [
-      say('Ports in use', '已用端口'),
-      when(ports, (all) => {
-        const names = [...new Map(all.map(({ port, program }) => [port, program])).entries()].map(([port, program]) =>
-          program ? `${port} ${program}` : String(port),
-        );
-        return names.length === 0 ? say('none', '无') : same(names.join(', '));
-      }),
-    ],
+    [say('Ports in use', '已用端口'), when(ports, portWords)],
     [say('Tools', '工具'), when(tools, toolWords)],
   );
+}
+
+const mostPorts = 12;
+
+function portWords(ports: NonNullable<HostFacts['ports']>): Text {
+  const programs = new Map(ports.map(({ port, program }) => [port, program]));
+  const names = [...programs].map(([port, program]) => (program ? `${port} ${program}` : String(port)));
+  const shown = names.slice(0, mostPorts).join(', ');
+  if (names.length === 0) return say('none', '无');
+  const more = names.length - mostPorts;
+  return more > 0 ? say(`${shown} and ${more} more`, `${shown} 等 ${names.length} 个`) : same(shown);
 }
 
 function machine({ virtualization }: HostFacts): Text | undefined {
@@ -95,7 +98,9 @@ const diskNames: Readonly<Record<string, Text>> = {
 
 /** What lies on one file system is named together. */
 function diskWords(disks: readonly Disk[]): Text | undefined {
-  const shared = (a: Disk, b: Disk): boolean => a.totalMiB === b.totalMiB && a.freeMiB === b.freeMiB;
+  // Two looks at one file system may differ by what was written between them.
+  const shared = (a: Disk, b: Disk): boolean =>
+    a.totalMiB === b.totalMiB && Math.abs(a.freeMiB - b.freeMiB) < a.totalMiB / 100;
   const firsts = disks.filter((disk, at) => disks.findIndex((other) => shared(other, disk)) === at);
   return list(
     firsts.map((first) => {

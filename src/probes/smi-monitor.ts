@@ -49,8 +49,8 @@ export function readMonitor(lines: readonly string[]): Reading {
       continue;
     }
     entry.raw.index = index;
-    const process = processOf({ pid: cell('pid'), type: cell('type'), name: cell('command'), memory: cell('fb') });
-    if (process) entry.processes.set(String(process.pid), process);
+    const user = processOf({ pid: cell('pid'), type: cell('type'), name: cell('command'), memory: cell('fb') });
+    if (user) entry.processes.set(String(user.pid), user);
   }
   const gpuIn = ({ raw, processes }: Entry): Gpu =>
     perProcess ? { ...gpuOf(raw), processes: [...processes.values()] } : gpuOf(raw);

@@ -9,8 +9,8 @@ const bus = '(?:[0-9A-Fa-f]{4,8}:)?[0-9A-Fa-f]{2}:[0-9A-Fa-f]{2}\\.[0-9A-Fa-f]';
 const mode = '(?:On|Off|N\\/A|WDDM|TCC|MCDM|ERR!)';
 const firstCell = new RegExp(`^\\s*(\\d+)\\s+(.*?)(?:\\s+(${mode}))?\\s*$`);
 const busCell = new RegExp(`^\\s*(${bus})(?:\\s+(?:On|Off|N\\/A|ERR!))?\\s*$`);
-/** Begins a GPU's part: its number, name and bus id. */
-export const gpuRow = new RegExp(`^\\|\\s*\\d+\\s+[^|]*\\|\\s*${bus}\\b`);
+/** Begins a GPU's part: its number, name and bus id; a GPU within the processor has none. */
+export const gpuRow = new RegExp(`^\\|\\s*\\d+\\s+[^|]*\\|\\s*(?:${bus}\\b|N\\/A\\s+N\\/A\\s*\\|)`);
 
 const value = String.raw`(ERR!|N\/A|Unknown Error|[\d.]+)`;
 const healthCell = new RegExp(

@@ -52,6 +52,7 @@ describe('each form is recognised by its content', () => {
     'table-384-v100.txt': 'table',
     'table-470-one-dead.txt': 'table',
     'table-535-4090.txt': 'table',
+    'table-540-orin.txt': 'table',
     'table-580-h200-mig.txt': 'table',
     'table-610-windows.txt': 'table',
     'table-615-wsl.txt': 'table',
@@ -78,6 +79,7 @@ describe('healthy machines', () => {
     'q-470-v100.txt',
     'q-vgpu.txt',
     'table-535-4090.txt',
+    'table-540-orin.txt',
     'table-580-h200-mig.txt',
     'table-610-windows.txt',
     'table-615-wsl.txt',
@@ -148,6 +150,23 @@ describe('healthy machines', () => {
       derived: ['architecture', 'computeCapability'],
     });
     expect(read('topo-old-nics.txt').picture.gpus).toEqual([{ index: 0 }, { index: 1 }]);
+  });
+
+  it('a GPU within the processor has no bus and no memory of its own', () => {
+    expect(read('table-540-orin.txt').picture).toEqual({
+      driver: '540.4.0',
+      cuda: '12.6',
+      gpus: [
+        {
+          index: 0,
+          name: 'Orin (nvgpu)',
+          memory: { unified: true },
+          architecture: 'Ampere',
+          computeCapability: '8.7',
+          derived: ['architecture', 'computeCapability'],
+        },
+      ],
+    });
   });
 
   it('the kernel driver counts, not the WSL tool beside it', () => {

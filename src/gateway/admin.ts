@@ -9,6 +9,13 @@ export interface Admin {
   readonly key: string;
 }
 
+/** Only where the settings have breakers. */
+export interface BreakerState {
+  readonly state: 'closed' | 'open' | 'half-open';
+  /** Seconds until a probe is let through; 0 when it is not open. */
+  readonly retryAfterS: number;
+}
+
 export interface GatewayState {
   readonly revision: number;
   readonly models: readonly {
@@ -16,7 +23,13 @@ export interface GatewayState {
     readonly versions: readonly {
       readonly name: string;
       readonly weight: number;
-      readonly peers: readonly { readonly address: string; readonly load: number; readonly drain: boolean }[];
+      readonly breaker?: BreakerState;
+      readonly peers: readonly {
+        readonly address: string;
+        readonly load: number;
+        readonly drain: boolean;
+        readonly breaker?: BreakerState;
+      }[];
     }[];
   }[];
 }

@@ -1,5 +1,6 @@
 /** What changes while the gateway runs: one JSON document with a growing revision, in settings.json beside nginx.conf. */
 
+import type { BreakerOptions, DegradeOptions } from './breaker.js';
 import type { CacheOptions, RedisOptions } from './cache.js';
 import type { Client, OAuthOptions, TokenKeys } from './oauth.js';
 
@@ -53,6 +54,10 @@ export interface Settings {
   /** Absent: no answer is cached. */
   readonly cache?: CacheOptions;
   readonly clients?: readonly Client[];
+  /** Absent: engines are asked however often they fail. */
+  readonly breaker?: BreakerOptions;
+  /** Needs `breaker`. Absent: a version that is open is answered for with 503. */
+  readonly degrade?: DegradeOptions;
   /** There when clients are. */
   readonly oauth?: OAuthOptions;
 }

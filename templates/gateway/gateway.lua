@@ -2,6 +2,7 @@
 require "resty.core"
 local admin = require "endpoints.admin"
 local balancer = require "core.balancer"
+local breakers = require "core.breakers"
 local home = require "core.home"
 local id = require "policies.id"
 local metrics = require "core.metrics"
@@ -34,6 +35,7 @@ function M.work()
   peers.work()
   metrics.work()
 end
+  breakers.work()
 
 --- One revision of the settings holds for a request's whole life.
 local function open(route, engine)

@@ -1,6 +1,7 @@
 -- Which peer a try goes to: least load of two, never one that was tried, at most three tries, and none after a byte of
 -- the answer was sent (nginx's own rule). proxy_next_upstream_timeout keeps slow failures from being tried again.
 local balancer = require "ngx.balancer"
+local breakers = require "core.breakers"
 local peers = require "core.peers"
 
 local TRIES = 3
@@ -13,13 +14,14 @@ local M = {}
 local function give_back(req)
   local _, status = balancer.get_last_failure()
   peers.leave(req.peer, status or 502)
+  if req.now.breaker then breakers.failed(req) end
   req.holding = false
 end
 
 local function next_peer(req)
   -- nginx adds a try of its own for a kept connection that was reset: count here.
   if req.attempts >= TRIES then return nil end
-  local peer = peers.choose(req.version, req.tried)
+  local peer = peers.choose(req.version, req.tried, req.now.breaker and req)
   if peer then return peer end
   -- A lone peer is asked again when nginx found its kept connection gone stale.
   return #req.version.peers == 1 and req.peer or nil
@@ -42,6 +44,7 @@ function M.pick(req)
   req.peer = peer
   req.holding = true
   peers.enter(peer)
+  if req.now.breaker then breakers.sent(req) end
   local ok, err = balancer.set_current_peer(peer.host, peer.port)
   if not ok then
     ngx.log(ngx.ERR, "peer ", peer.address, ": ", err)

@@ -1,5 +1,7 @@
 -- The peers this gateway knows, by address, with the load this worker put on them and, a little late, what the other
 -- workers did. Loads are kept by the worker that counts them and expire with it: a crash leaves no phantom load.
+local breakers = require "core.breakers"
+
 local dict = ngx.shared.gateway_loads
 local random = math.random
 
@@ -39,8 +41,10 @@ local function usable(version, tried)
 end
 
 --- Power of two choices among the version's peers that were not tried; nil when none is left.
-function M.choose(version, tried)
+--- @param guarded the request, where breakers have a say
+function M.choose(version, tried, guarded)
   local list = usable(version, tried)
+  if guarded then list = breakers.among(guarded, list) end
   local n = #list
   if n <= 1 then return list[1] end
   local i = random(n)

@@ -14,6 +14,7 @@ local names = {
   "policies.version", -- blue or green, by weight
   "policies.cache", -- answers given before
   "policies.usage", -- tokens, first byte, whole or cut
+  "policies.breaker", -- peers and versions that fail are left alone
   "policies.broken", -- an error event where a stream breaks off
   "policies.peer", -- load of the peers
   "policies.metrics",

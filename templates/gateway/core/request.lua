@@ -7,6 +7,9 @@
 --   version                   policies.version
 --   peer holding attempts tried   core.balancer (the peer asked last; whether we count on its load)
 --   first bytes whole prompt_tokens completion_tokens   policies.usage
+--   unserved degraded version_probe   core.degrade (why no version may be asked; what was done instead)
+--   sent peer_probe peer_told version_told   core.breakers
+--   broke engine_failed       policies.breaker
 --   cache cached ours         policies.cache (its verdict; what it holds for the request; we answer, not an engine)
 --   refusal                   core.reply
 local ffi = require "ffi"

@@ -1,4 +1,5 @@
 -- The admin port, on its own listener with its own key: settings are put and read back here, state and metrics are told.
+local breakers = require "core.breakers"
 local cjson = require "cjson.safe"
 local crypto = require "core.crypto"
 local home = require "core.home"
@@ -24,13 +25,22 @@ local function put_settings()
   return reply.json(200, cjson.encode { revision = settings.current().revision })
 end
 
-local function version_state(version, loads)
+--- Nothing where there are no breakers.
+local function breaker_state(one)
+  if not one then return nil end
+  local state, seconds = breakers.view(one)
+  return { state = state, retryAfterS = seconds }
+end
+
+local function version_state(now, version, loads)
   local list = {}
   for i, peer in ipairs(version.peers) do
-    local address = peer.host .. ":" .. peer.port
-    list[i] = cjson.encode { address = address, load = loads[address] or 0, drain = peer.drain or false }
+    local record = peers.at(peer.host, peer.port)
+    local one = breaker_state(now.breaker and now.peer_breakers[record])
+    local load = loads[record.address] or 0
+    list[i] = cjson.encode { address = record.address, load = load, drain = peer.drain or false, breaker = one }
   end
-  local head = cjson.encode { name = version.name, weight = version.weight }
+  local head = cjson.encode { name = version.name, weight = version.weight, breaker = breaker_state(version.breaker) }
   return head:sub(1, -2) .. ',"peers":' .. json.list(list) .. "}"
 end
 
@@ -40,7 +50,7 @@ local function get_state()
   local models = {}
   for i, model in ipairs(now.models) do
     local versions = {}
-    for j, version in ipairs(model.versions) do versions[j] = version_state(version, loads) end
+    for j, version in ipairs(model.versions) do versions[j] = version_state(now, version, loads) end
     models[i] = '{"id":' .. cjson.encode(model.id) .. ',"versions":' .. json.list(versions) .. "}"
   end
   return reply.json(200, '{"revision":' .. now.revision .. ',"models":' .. json.list(models) .. "}")

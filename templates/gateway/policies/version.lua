@@ -1,4 +1,5 @@
 -- Which version of the model answers: by weight. A weight of 0 gets nothing; a version without peers is not there.
+local degrade = require "core.degrade"
 local peers = require "core.peers"
 local reply = require "core.reply"
 
@@ -14,33 +15,36 @@ local function open_peers(version)
 end
 
 local function compile(settings)
+  if settings.degrade then degrade.check(settings.degrade) end
   for _, model in ipairs(settings.models) do
     local open, total = {}, 0
     for _, version in ipairs(model.versions) do
       local list = open_peers(version)
       if version.weight > 0 and #list > 0 then
         total = total + version.weight
-        open[#open + 1] = { name = version.name, revision = version.revision, peers = list, upto = total }
+        open[#open + 1] = { name = version.name, revision = version.revision, peers = list, upto = total, weight = version.weight }
       end
     end
     model.open, model.total = open, total
   end
 end
 
-local function access(req)
-  local open = req.model.open
+local function draw(model)
+  local open = model.open
   local n = #open
-  if n == 0 then return none end
   if n > 1 then
-    local at = random() * req.model.total
+    local at = random() * model.total
     for i = 1, n - 1 do
-      if at < open[i].upto then
-        req.version = open[i]
-        return
-      end
+      if at < open[i].upto then return open[i] end
     end
   end
-  req.version = open[n]
+  return open[n]
+end
+
+local function access(req, settings)
+  local version = draw(req.model)
+  if not version then return none end
+  req.version = settings.breaker and degrade.choose(req, settings, version) or version
 end
 
 return { compile = compile, access = access, engine = true }

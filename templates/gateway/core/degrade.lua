@@ -1,0 +1,114 @@
+-- Which version answers when the one that was drawn is open: what the settings allow, in their order, else nobody.
+local breakers = require "core.breakers"
+local edit = require "core.edit"
+local metrics = require "core.metrics"
+local reply = require "core.reply"
+local sys = require "core.sys"
+
+local random = math.random
+local ceil, max = math.ceil, math.max
+
+metrics.counter("gateway_degraded_total", "Requests that something else answered than what was asked for.")
+
+local M = {}
+
+--- Whether a peer of it may be asked, and when the first may be.
+local function reachable(version, of)
+  local first
+  for i = 1, #version.peers do
+    local state, at = breakers.look(of[version.peers[i]])
+    if state ~= "open" then return true end
+    if not first or at < first then first = at end
+  end
+  return false, first
+end
+
+--- Whether the version may be asked now; a probe of it is taken along. Else when to come again.
+local function fits(req, version, of)
+  local ok, at = reachable(version, of)
+  if not ok then return false, at end
+  local state, till = breakers.look(version.breaker)
+  if state == "closed" then return true end
+  if state == "open" then return false, till end
+  req.version_probe = breakers.take(version.breaker)
+  return req.version_probe ~= nil, till
+end
+
+--- By weight among the model's versions that fit, without `not_this`.
+local function draw(req, model, of, not_this)
+  local left, total = {}, 0
+  for _, version in ipairs(model.open) do
+    if version ~= not_this then
+      left[#left + 1] = version
+      total = total + version.weight
+    end
+  end
+  while #left > 0 do
+    local at, i = random() * total, 1
+    while i < #left and at >= left[i].weight do
+      at = at - left[i].weight
+      i = i + 1
+    end
+    local version = table.remove(left, i)
+    if fits(req, version, of) then return version end
+    total = total - version.weight
+  end
+end
+
+local function told(req, by)
+  req.degraded = by
+  ngx.header["X-Degraded"] = by
+  metrics.add("gateway_degraded_total", 'model="' .. req.model.id .. '",by="' .. by .. '"', 1)
+end
+
+local ways = {}
+
+function ways.version(req, settings, drawn)
+  local version = draw(req, req.model, settings.peer_breakers, drawn)
+  if version then told(req, "version") end
+  return version
+end
+
+function ways.model(req, settings)
+  local allowed = req.key.allowed
+  for _, id in ipairs(settings.degrade.models[req.model.id] or {}) do
+    local model = settings.model_by_id[id]
+    if model and (not allowed or allowed[model.id]) then
+      local version = draw(req, model, settings.peer_breakers)
+      if version then
+        told(req, "model")
+        edit.set(req, "model", '"' .. model.id .. '"')
+        req.model = model
+        return version
+      end
+    end
+  end
+end
+
+local function refusal(at)
+  local seconds = at and max(1, ceil((at - sys.msec()) / 1000)) or 1
+  return reply.refusal(503, "engine_failing", "The engine of this model fails too often; it is left alone for a while.", nil, {
+    ["Retry-After"] = seconds,
+  })
+end
+
+function M.check(degrade)
+  for _, way in ipairs(degrade.order) do
+    if not ways[way] then error("degrade.order names no way: " .. tostring(way), 0) end
+  end
+end
+
+--- @param drawn the version that the weights chose
+--- @return the version that shall answer; when it may not, `req.unserved` says why
+function M.choose(req, settings, drawn)
+  local ok, at = fits(req, drawn, settings.peer_breakers)
+  if ok then return drawn end
+  for _, way in ipairs(settings.degrade and settings.degrade.order or {}) do
+    local version = ways[way](req, settings, drawn)
+    if version then return version end
+  end
+  req.unserved = refusal(at)
+  return drawn
+end
+
+return M

@@ -40,8 +40,8 @@ function listed(found: readonly { readonly gpu: Gpu; readonly says: Text }[]): P
   }
   const parts = [...groups.values()].map(({ gpus, says }) => {
     const names = labels(gpus);
-    return say(`${names}: ${says.en}`, `${names}:${says.zh}`);
+    return say(`${names}: ${says.en}`, `${names}：${says.zh}`);
   });
-  const whole = say(parts.map(({ en }) => en).join('; '), parts.map(({ zh }) => zh).join(';'));
+  const whole = say(parts.map(({ en }) => en).join('; '), parts.map(({ zh }) => zh).join('；'));
   return { found: whole, ...(parts.length > 1 ? { parts } : {}) };
 }

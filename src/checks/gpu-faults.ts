@@ -7,7 +7,7 @@ import { each } from './gpu-each.js';
 import { remedies } from './gpu-remedies.js';
 
 const joined = (parts: readonly Text[]): Text | undefined =>
-  parts.length === 0 ? undefined : say(parts.map(({ en }) => en).join(', '), parts.map(({ zh }) => zh).join(','));
+  parts.length === 0 ? undefined : say(parts.map(({ en }) => en).join(', '), parts.map(({ zh }) => zh).join('，'));
 
 const failures = (gpu: Gpu): string[] => Object.values(gpu.unreadable ?? {});
 
@@ -25,7 +25,7 @@ const lost = each('gpu.lost', 'fault', (gpu) =>
 
 function resetNeeded(gpu: Gpu): Text | undefined {
   const action = gpu.recoveryAction;
-  if (action !== undefined && action !== 'None') return say(`the driver asks for: ${action}`, `驱动要求:${action}`);
+  if (action !== undefined && action !== 'None') return say(`the driver asks for: ${action}`, `驱动要求：${action}`);
   if (gpu.resetRequired || failures(gpu).some((text) => /reset/i.test(text)))
     return say('it has to be reset', '需要复位');
   return gpu.drainRecommended ? say('the driver recommends to drain and reset it', '驱动建议停用并复位') : undefined;
@@ -48,26 +48,32 @@ export function memoryFaults(gpu: Gpu): Text | undefined {
     );
   if (remappedRows?.failure)
     parts.push(
-      say('a memory row could not be remapped: the board has to be replaced', '显存行重映射失败:需要更换该卡'),
+      say('a memory row could not be remapped: the board has to be replaced', '显存行重映射失败：需要更换该卡'),
     );
   if (remappedRows?.pending)
-    parts.push(say('a memory row waits to be remapped: reset it', '有显存行等待重映射:需要复位'));
+    parts.push(say('a memory row waits to be remapped: reset it', '有显存行等待重映射：需要复位'));
   if (retiredPages?.pending)
-    parts.push(say('memory pages wait to be retired: reboot or reset', '有显存页等待停用:需要重启或复位'));
+    parts.push(say('memory pages wait to be retired: reboot or reset', '有显存页等待停用：需要重启或复位'));
   if (pages >= pagesOfAWornBoard)
     parts.push(
-      say(`${pages} memory pages retired: the board has to be replaced`, `已停用 ${pages} 个显存页:需要更换该卡`),
+      say(`${pages} memory pages retired: the board has to be replaced`, `已停用 ${pages} 个显存页：需要更换该卡`),
     );
   if (ecc?.sramThresholdExceeded)
-    parts.push(say('SRAM errors passed the limit: the board has to be replaced', 'SRAM 错误超过阈值:需要更换该卡'));
+    parts.push(say('SRAM errors passed the limit: the board has to be replaced', 'SRAM 错误超过阈值：需要更换该卡'));
   if (ecc?.unrepairable)
-    parts.push(say('memory that cannot be repaired: the board has to be replaced', '存在无法修复的显存:需要更换该卡'));
+    parts.push(say('memory that cannot be repaired: the board has to be replaced', '存在无法修复的显存：需要更换该卡'));
   if (ecc?.repairPending) parts.push(say('a repair of the memory waits for a reset', '显存修复等待复位'));
   return joined(parts);
 }
 
 /** Words of the health block that mean all is well, or that it does not apply. */
 const wellWords = /^(healthy|full|false|no|none|n\/a|not supported|success|completed|yes|true|assigned)$/i;
+const healthNames: Readonly<Record<string, string>> = {
+  routeunhealthy: 'route unhealthy',
+  routerecoveryinprogress: 'route recovery in progress',
+  accesstimeoutrecovery: 'access timeout recovery',
+  incorrectconfiguration: 'incorrect configuration',
+};
 /** Of these 'true' is the bad answer. */
 const badWhenTrue = /unhealthy|recovery|incorrect/i;
 
@@ -78,7 +84,7 @@ function sick({ state, status, health = {} }: Fabric): string[] {
   return [
     ...(state !== undefined && !/^completed$/i.test(state) ? [state] : []),
     ...(status !== undefined && !/^success$/i.test(status) && status !== state ? [status] : []),
-    ...parts.map(([key, says]) => `${key} ${says}`),
+    ...parts.map(([key, says]) => `${healthNames[key] ?? key} ${says}`),
   ];
 }
 
@@ -86,7 +92,7 @@ function fabricFault(gpu: Gpu): Text | undefined {
   const parts = gpu.fabric ? sick(gpu.fabric) : [];
   return parts.length === 0
     ? undefined
-    : say(`NVSwitch fabric: ${parts.join(', ')}`, `NVSwitch 互联:${parts.join('、')}`);
+    : say(`NVSwitch fabric: ${parts.join(', ')}`, `NVSwitch 互联：${parts.join('、')}`);
 }
 
 /** A lone GPU has nobody to link to, and a PCIe card may have no bridge. */
@@ -105,7 +111,7 @@ function unreadable(gpu: Gpu): Text | undefined {
   );
   if (fields.length === 0) return undefined;
   const list = fields.map(([field, says]) => `${field} ${says}`).join(', ');
-  return say(`cannot be read: ${list}`, `无法读取:${list}`);
+  return say(`cannot be read: ${list}`, `无法读取：${list}`);
 }
 
 const truncated: GpuCheck = {
@@ -118,15 +124,15 @@ const truncated: GpuCheck = {
       severity: 'fault',
       found: say(
         `The output stops before its end (${cut.join(', ')}${count}).`,
-        `输出在结束前中断(${cut.join('、')}${count})。`,
+        `输出在结束前中断（${cut.join('、')}${count}）。`,
       ),
       why: say(
         'It was copied only in part, or nvidia-smi was stopped while it waited for a GPU.',
-        '输出只被复制了一部分,或 nvidia-smi 在等待 GPU 时被终止。',
+        '输出只被复制了一部分，或 nvidia-smi 在等待 GPU 时被终止。',
       ),
       cure: say(
         'Record it again into a file (deepseek-deploy probe --record FILE); if it stops there again, look at dmesg | grep -E "NVRM|Xid".',
-        '重新录制到文件(deepseek-deploy probe --record FILE);若再次中断,请查看 dmesg | grep -E "NVRM|Xid"。',
+        '重新录制到文件（deepseek-deploy probe --record FILE）；若再次中断，请查看 dmesg | grep -E "NVRM|Xid"。',
       ),
     };
   },
@@ -153,11 +159,11 @@ export const faultChecks: readonly GpuCheck[] = [
   each('gpu.unreadable', 'fault', unreadable, {
     why: say(
       'A sensor or a part of the board does not answer; it may be the first sign of more.',
-      '某个传感器或部件没有响应,可能是更大问题的前兆。',
+      '某个传感器或部件没有响应，可能是更大问题的前兆。',
     ),
     cure: say(
       'Look at dmesg | grep -E "NVRM|Xid", reset the GPU; if it stays, check the board.',
-      '查看 dmesg | grep -E "NVRM|Xid",复位 GPU;若仍存在,请检查该卡。',
+      '查看 dmesg | grep -E "NVRM|Xid"，复位 GPU；若仍存在，请检查该卡。',
     ),
   }),
   empty,

@@ -17,7 +17,7 @@ function pastErrors(gpu: Gpu): Text | undefined {
   if (errors === 0 && pages === 0) return undefined;
   return say(
     `${errors} uncorrected memory errors in its life, ${pages} pages retired for double-bit errors; all dealt with`,
-    `历史上有 ${errors} 个不可纠正的显存错误,${pages} 个页因双比特错误停用;均已处理`,
+    `历史上有 ${errors} 个不可纠正的显存错误，${pages} 个页因双比特错误停用；均已处理`,
   );
 }
 
@@ -27,7 +27,7 @@ const held = (gpu: Gpu): Text | undefined => {
   const reasons = (gpu.clockLimits ?? []).filter((reason) => slowing.test(reason));
   return reasons.length === 0
     ? undefined
-    : say(`clocks held down: ${reasons.join(', ')}`, `频率受限:${reasons.join('、')}`);
+    : say(`clocks held down: ${reasons.join(', ')}`, `频率受限：${reasons.join('、')}`);
 };
 
 /** Less is what a display and the driver take. */
@@ -38,7 +38,7 @@ function busy(gpu: Gpu): Text | undefined {
   const used = gpu.memory?.usedMiB ?? 0;
   if (computing.length === 0 && used < busyMiB) return undefined;
   const names = [...new Set(computing.map(({ name, pid }) => name ?? String(pid)))].slice(0, 3).join(', ');
-  const by = names === '' ? say('', '') : say(`, by ${names}`, `,进程:${names}`);
+  const by = names === '' ? say('', '') : say(`, by ${names}`, `，进程：${names}`);
   return used > 0
     ? say(`${grouped(used)} MiB are in use${by.en}`, `已占用 ${grouped(used)} MiB${by.zh}`)
     : say(`in use${by.en}`, `使用中${by.zh}`);
@@ -55,7 +55,7 @@ const programs: GpuCheck = {
       severity: 'note',
       found: say(
         `Xid ${numbers}: a program failed on the GPU; the board is well.`,
-        `Xid ${numbers}:程序在 GPU 上出错,硬件正常。`,
+        `Xid ${numbers}：程序在 GPU 上出错，硬件正常。`,
       ),
       cure: say('Look into the program that the kernel log names.', '检查内核日志中提到的程序。'),
     };
@@ -92,10 +92,10 @@ const topology: GpuCheck = {
     return {
       id: 'gpu.topology',
       severity: 'note',
-      found: say(`No NVLink between the GPUs (${kinds}).`, `GPU 之间没有 NVLink(${kinds})。`),
+      found: say(`No NVLink between the GPUs (${kinds}).`, `GPU 之间没有 NVLink（${kinds}）。`),
       cure: say(
         'Prefer models that fit one GPU, or pipeline over tensor parallelism.',
-        '优先选择单卡能容纳的模型,或用流水线并行代替张量并行。',
+        '优先选择单卡能容纳的模型，或用流水线并行代替张量并行。',
       ),
     };
   },
@@ -111,7 +111,7 @@ const help: GpuCheck = {
       severity: 'note',
       found: say(
         "This is nvidia-smi's help; it says nothing about a machine.",
-        '这是 nvidia-smi 的帮助文本,不包含机器信息。',
+        '这是 nvidia-smi 的帮助文本，不包含机器信息。',
       ),
       cure: say('Give the output of nvidia-smi -q -x.', '请提供 nvidia-smi -q -x 的输出。'),
     };
@@ -130,9 +130,9 @@ export const noteChecks: readonly GpuCheck[] = [
     'warning',
     (gpu) =>
       /unlicensed/i.test(gpu.license ?? '')
-        ? say(`vGPU license: ${gpu.license}`, `vGPU 许可:${gpu.license}`)
+        ? say(`vGPU license: ${gpu.license}`, `vGPU 许可：${gpu.license}`)
         : undefined,
-    words(say('Give the vGPU its license; without one it is slowed down.', '为 vGPU 配置许可;没有许可会被降速。')),
+    words(say('Give the vGPU its license; without one it is slowed down.', '为 vGPU 配置许可；没有许可会被降速。')),
   ),
   each(
     'gpu.compute-mode',
@@ -144,7 +144,7 @@ export const noteChecks: readonly GpuCheck[] = [
     'gpu.ecc-history',
     'note',
     pastErrors,
-    words(say('Nothing to do; watch whether the figures grow.', '无需处理;注意数值是否增长。')),
+    words(say('Nothing to do; watch whether the figures grow.', '无需处理；注意数值是否增长。')),
   ),
   each(
     'gpu.mig',
@@ -153,7 +153,7 @@ export const noteChecks: readonly GpuCheck[] = [
       gpu.mig?.mode
         ? say(
             `MIG is on (${gpu.mig.instances?.length ?? '?'} instances)`,
-            `已启用 MIG(${gpu.mig.instances?.length ?? '?'} 个实例)`,
+            `已启用 MIG（${gpu.mig.instances?.length ?? '?'} 个实例）`,
           )
         : undefined,
     words(

@@ -30,12 +30,12 @@ function gpusOf(troubles: readonly Trouble[], { picture }: Evidence): NonNullabl
 }
 
 const named = (found: Text, gpus: NonNullable<Diagnosis['gpus']>): Text =>
-  gpus.length === 0 ? found : say(`${labels(gpus)}: ${found.en}`, `${labels(gpus)}:${found.zh}`);
+  gpus.length === 0 ? found : say(`${labels(gpus)}: ${found.en}`, `${labels(gpus)}：${found.zh}`);
 
 const mismatched = ({ library, kernel }: Readonly<Record<string, string>>): Text =>
   say(
     `The driver's library${library ? ` (${library})` : ''} and its kernel module${kernel ? ` (${kernel})` : ''} are of different versions.`,
-    `驱动的用户态库${library ? `(${library})` : ''}与内核模块${kernel ? `(${kernel})` : ''}版本不一致。`,
+    `驱动的用户态库${library ? `（${library}）` : ''}与内核模块${kernel ? `（${kernel}）` : ''}版本不一致。`,
   );
 
 function check(id: string): GpuCheck {
@@ -79,7 +79,7 @@ const undriven: GpuCheck = {
     return {
       id: nouveau ? 'gpu.nouveau' : 'gpu.driver-missing',
       severity: 'fault',
-      found: say(`${idle.length} × ${names}: ${remedy.found.en}`, `${idle.length} × ${names}:${remedy.found.zh}`),
+      found: say(`${idle.length} × ${names}: ${remedy.found.en}`, `${idle.length} × ${names}：${remedy.found.zh}`),
       ...(remedy.why ? { why: remedy.why } : {}),
       cure: remedy.cure,
       gpus: idle.map(({ busId }) => ({ busId })),

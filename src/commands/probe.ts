@@ -18,7 +18,7 @@ const largest = 32 << 20;
 const understoodForms: readonly Text[] = [
   say('a recording of deepseek-deploy probe --record', 'deepseek-deploy probe --record 的录制文件'),
   say('nvidia-smi, its table', 'nvidia-smi 的表格输出'),
-  say('nvidia-smi -q, with or without -x or -d', 'nvidia-smi -q(可带 -x 或 -d)'),
+  say('nvidia-smi -q, with or without -x or -d', 'nvidia-smi -q（可带 -x 或 -d）'),
   say(
     'nvidia-smi --query-gpu=… or --query-compute-apps=… with --format=csv',
     'nvidia-smi --query-gpu=… 或 --query-compute-apps=…(--format=csv)',
@@ -27,7 +27,7 @@ const understoodForms: readonly Text[] = [
     'nvidia-smi -L, --version, topo -m, nvlink -s, mig -lgi, dmon, pmon',
     'nvidia-smi -L、--version、topo -m、nvlink -s、mig -lgi、dmon、pmon',
   ),
-  say('their error messages, lspci, and NVRM lines of dmesg', '它们的错误信息、lspci,以及 dmesg 中的 NVRM 行'),
+  say('their error messages, lspci, and NVRM lines of dmesg', '它们的错误信息、lspci，以及 dmesg 中的 NVRM 行'),
 ];
 
 const notUnderstood = (why: Text): UserError =>
@@ -36,7 +36,7 @@ const notUnderstood = (why: Text): UserError =>
     details: understoodForms,
     hint: say(
       'On the machine in question: nvidia-smi -q -x > gpu.xml; then: deepseek-deploy probe --replay gpu.xml',
-      '在目标机器上执行 nvidia-smi -q -x > gpu.xml,然后执行 deepseek-deploy probe --replay gpu.xml',
+      '在目标机器上执行 nvidia-smi -q -x > gpu.xml，然后执行 deepseek-deploy probe --replay gpu.xml',
     ),
   });
 
@@ -61,7 +61,7 @@ async function textOf(world: World, file: string): Promise<string> {
   const limit = `${largest >> 20} MiB`;
   if (bytes.length > largest)
     throw notUnderstood(
-      say(`That is more than ${limit}, too much for an output.`, `内容超过 ${limit},不像是命令输出。`),
+      say(`That is more than ${limit}, too much for an output.`, `内容超过 ${limit}，不像是命令输出。`),
     );
   const text = decoded(bytes);
   if (text === undefined) throw notUnderstood(say('That is not text.', '这不是文本文件。'));

@@ -13,7 +13,7 @@ function list(parts: readonly (Text | undefined)[]): Text | undefined {
   const known = parts.filter((part) => part !== undefined);
   return known.length === 0
     ? undefined
-    : say(known.map(({ en }) => en).join(', '), known.map(({ zh }) => zh).join(','));
+    : say(known.map(({ en }) => en).join(', '), known.map(({ zh }) => zh).join('，'));
 }
 
 const when = <T>(value: T | undefined, words: (value: T) => Text): Text | undefined =>
@@ -85,8 +85,8 @@ function machine({ virtualization }: HostFacts): Text | undefined {
         ? say('no hypervisor', '物理机')
         : vm === 'unknown'
           ? say('virtual machine', '虚拟机')
-          : say(`virtual machine (${vm})`, `虚拟机(${vm})`);
-  return list([names, when(container, (kind) => say(`container (${kind})`, `容器(${kind})`))]);
+          : say(`virtual machine (${vm})`, `虚拟机（${vm}）`);
+  return list([names, when(container, (kind) => say(`container (${kind})`, `容器（${kind}）`))]);
 }
 
 const diskNames: Readonly<Record<string, Text>> = {
@@ -107,7 +107,7 @@ function diskWords(disks: readonly Disk[]): Text | undefined {
       const names = disks.filter((disk) => shared(disk, first)).map(({ of }) => diskNames[of] ?? same(of));
       const [en, zh] = [names.map((name) => name.en).join(', '), names.map((name) => name.zh).join('、')];
       const [free, total] = [gib(first.freeMiB), gib(first.totalMiB)];
-      return say(`${free} free of ${total} (${en})`, `剩余 ${free} / ${total}(${zh})`);
+      return say(`${free} free of ${total} (${en})`, `剩余 ${free} / ${total}（${zh}）`);
     }),
   );
 }
@@ -120,8 +120,8 @@ function toolWords(tools: NonNullable<HostFacts['tools']>): Text {
     list([
       nginx &&
         (nginx.lua
-          ? say(`${version('nginx', nginx)} with Lua`, `${version('nginx', nginx)}(含 Lua)`)
-          : say(`${version('nginx', nginx)} without Lua`, `${version('nginx', nginx)}(不含 Lua)`)),
+          ? say(`${version('nginx', nginx)} with Lua`, `${version('nginx', nginx)}（含 Lua）`)
+          : say(`${version('nginx', nginx)} without Lua`, `${version('nginx', nginx)}（不含 Lua）`)),
       docker && same(version('docker', docker)),
       systemd && same(version('systemd', systemd)),
       ...plain.map(same),
@@ -147,7 +147,7 @@ function counted(gpus: readonly Gpu[]): Text {
   });
   const total = gpus.reduce((sum, { memory }) => sum + (memory?.totalMiB ?? 0), 0);
   const text = words.join('; ');
-  return gpus.length > 1 && total > 0 ? say(`${text}, ${gib(total)} in all`, `${text},共 ${gib(total)}`) : same(text);
+  return gpus.length > 1 && total > 0 ? say(`${text}, ${gib(total)} in all`, `${text}，共 ${gib(total)}`) : same(text);
 }
 
 export function gpuLines(picture: GpuPicture): Line[] {
@@ -165,7 +165,7 @@ export function gpuLines(picture: GpuPicture): Line[] {
           : undefined,
         when(cuda, (version) =>
           cudaDerived
-            ? say(`CUDA up to ${version} (by its branch)`, `最高支持 CUDA ${version}(按驱动分支推断)`)
+            ? say(`CUDA up to ${version} (by its branch)`, `最高支持 CUDA ${version}（按驱动分支推断）`)
             : say(`CUDA up to ${version}`, `最高支持 CUDA ${version}`),
         ),
       ]),
@@ -185,7 +185,7 @@ function linkWords({ topology, gpus }: GpuPicture): Text | undefined {
   ].filter((count) => count !== undefined);
   return list([
     active.length > 0 ? say(`${active.join('/')} NVLinks each`, `每卡 ${active.join('/')} 条 NVLink`) : undefined,
-    kinds.length === 0 ? undefined : say(`pairs: ${kinds.join(', ')}`, `两两之间:${kinds.join('、')}`),
+    kinds.length === 0 ? undefined : say(`pairs: ${kinds.join(', ')}`, `两两之间：${kinds.join('、')}`),
     ...fabricWords(gpus),
   ]);
 }

@@ -24,12 +24,29 @@ export const script = (text: string, ...args: readonly string[]): Command => ({
   timeoutMs: 10_000,
 });
 
-/** A host that cannot be asked answers like a command that is not there. */
-export async function ask(host: Host, command: Command): Promise<Result> {
+/** What SIGTERM and SIGKILL are given after a command ran past its time. */
+const graceMs = 8000;
+
+const never = (ms: number): { readonly past: Promise<Result>; readonly clear: () => void } => {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const past = new Promise<Result>((resolve) => {
+    timer = setTimeout(() => resolve({ code: 124, stdout: '', stderr: '' }), ms);
+  });
+  return { past, clear: () => clearTimeout(timer) };
+};
+
+/**
+ * A host that cannot be asked answers like a command that is not there. A process that waits for a dead device (state D)
+ * cannot be killed: it is not waited for either.
+ */
+export async function ask(host: Host, command: Command, grace = graceMs): Promise<Result> {
+  const { past, clear } = never((command.timeoutMs ?? 30_000) + grace);
   try {
-    return await host.run(command);
+    return await Promise.race([host.run(command), past]);
   } catch (error) {
     return { code: 127, stdout: '', stderr: error instanceof Error ? error.message : String(error) };
+  } finally {
+    clear();
   }
 }
 

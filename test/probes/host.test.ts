@@ -7,6 +7,7 @@ import type { Command } from '../../src/command.js';
 import { localHost } from '../../src/hosts/local.js';
 import { askGpus } from '../../src/probes/gpu-commands.js';
 import { type HostFacts, probeHost, readHost } from '../../src/probes/host.js';
+import { ask } from '../../src/probes/probe.js';
 import type { Host, Result } from '../../src/world.js';
 
 const recording = (name: string): string => readFileSync(join(import.meta.dirname, '../recordings', name), 'utf8');
@@ -171,6 +172,12 @@ describe('questions to the GPUs', () => {
       { id: 'host.memory', line: 'x', result: { code: 0, stdout: 'MemTotal: 125829120 kB\n', stderr: '' } },
     ]);
     expect(facts.gpu!.picture.gpus[0]!.memory).toEqual({ unified: true, totalMiB: 122880 });
+  });
+
+  it('a process that cannot even be killed is not waited for', async () => {
+    const stuck: Host = { ...localHost, run: () => new Promise(() => {}) };
+    const result = await ask(stuck, { argv: ['nvidia-smi'], timeoutMs: 10 }, 20);
+    expect(result.code).toBe(124);
   });
 
   it('a host that cannot run anything leaves everything unknown', async () => {

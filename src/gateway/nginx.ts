@@ -112,6 +112,7 @@ const lua = (options: NginxOptions): string[] => {
     'lua_shared_dict gateway_redis 1m;',
     'lua_shared_dict gateway_flights 2m;',
     'lua_shared_dict gateway_tokens 64k;',
+    'lua_shared_dict gateway_limits 8m;',
     'lua_shared_dict gateway_breakers 2m;',
     `lua_shared_dict gateway_cache ${options.cacheMiB ?? 64}m;`,
     ...(options.trustedCa

@@ -2,6 +2,7 @@
 
 import type { BreakerOptions, DegradeOptions } from './breaker.js';
 import type { CacheOptions, RedisOptions } from './cache.js';
+import type { LimitOptions, ValidationOptions } from './limits.js';
 import type { Client, OAuthOptions, TokenKeys } from './oauth.js';
 
 export interface Key {
@@ -53,11 +54,15 @@ export interface Settings {
   readonly redis?: RedisOptions;
   /** Absent: no answer is cached. */
   readonly cache?: CacheOptions;
-  readonly clients?: readonly Client[];
   /** Absent: engines are asked however often they fail. */
   readonly breaker?: BreakerOptions;
   /** Needs `breaker`. Absent: a version that is open is answered for with 503. */
   readonly degrade?: DegradeOptions;
+  /** Absent: nothing is limited. */
+  readonly limits?: LimitOptions;
+  /** Absent: OpenAI's full ranges, without warnings. */
+  readonly validation?: ValidationOptions;
+  readonly clients?: readonly Client[];
   /** There when clients are. */
   readonly oauth?: OAuthOptions;
 }

@@ -5,6 +5,8 @@ local balancer = require "core.balancer"
 local breakers = require "core.breakers"
 local home = require "core.home"
 local id = require "policies.id"
+local limit_local = require "core.limit_local"
+local limit_redis = require "core.limit_redis"
 local metrics = require "core.metrics"
 local outcome = require "core.outcome"
 local peers = require "core.peers"
@@ -34,6 +36,8 @@ function M.work()
   settings.work()
   peers.work()
   metrics.work()
+  limit_local.work()
+  limit_redis.work()
 end
   breakers.work()
 

@@ -13,6 +13,8 @@ local M = { scripts = scripts }
 local Client = {}
 Client.__index = Client
 local last = {}
+-- By their table: options change once they have a client.
+local made = setmetatable({}, { __mode = "k" })
 
 -- RedisOptions of src/gateway/cache.ts
 local whole = {
@@ -44,6 +46,7 @@ end
 --- @param options RedisOptions of src/gateway/cache.ts; nil where there is no Redis
 function M.of(options, password)
   if not options then return nil end
+  if made[options] then return made[options] end
   shape.check(options, whole, "redis")
   local key = cjson.encode(options) .. (password or "")
   if last.key ~= key then
@@ -51,6 +54,7 @@ function M.of(options, password)
     options.identity = ngx.crc32_long(key)
     last = { key = key, client = new(options) }
   end
+  made[options] = last.client
   return last.client
 end
 

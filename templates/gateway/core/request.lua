@@ -11,6 +11,7 @@
 --   sent peer_probe peer_told version_told   core.breakers
 --   broke engine_failed       policies.breaker
 --   cache cached ours         policies.cache (its verdict; what it holds for the request; we answer, not an engine)
+--   taken unasked             policies.limits, policies.unasked (what limits hold for it; an event that is not whole yet)
 --   refusal                   core.reply
 local ffi = require "ffi"
 local base = require "resty.core.base"

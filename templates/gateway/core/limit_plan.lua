@@ -1,0 +1,80 @@
+-- Which bounds hold for a key: its own and its tenant's. Made once a revision and key.
+local shape = require "core.shape"
+
+local M = {}
+
+-- LimitOptions and LimitBounds of src/gateway/limits.ts
+local whole = {
+  key = "optional table",
+  tenant = "optional table",
+  keys = "optional table",
+  tenants = "optional table",
+  perEngine = "optional number",
+  instances = "number",
+  reserveTokens = "number",
+}
+local bounds = {
+  requestsPerMinute = "optional number",
+  tokensPerMinute = "optional number",
+  tokensPerDay = "optional number",
+  concurrent = "optional number",
+}
+
+-- In the order in which callers see them. `per` names the field in LimitBounds of src/gateway/limits.ts.
+local fields = {
+  { per = "requestsPerMinute", kind = "rate", of = "requests" },
+  { per = "tokensPerMinute", kind = "rate", of = "tokens" },
+  { per = "tokensPerDay", kind = "day", of = "tokens" },
+  { per = "concurrent", kind = "open", of = "requests" },
+}
+
+local function add(plan, given, scope, prefix, instances)
+  for _, field in ipairs(fields) do
+    local limit = given and given[field.per]
+    if limit then
+      plan[#plan + 1] = {
+        kind = field.kind,
+        of = field.of,
+        per = field.per,
+        scope = scope,
+        limit = limit,
+        -- What one instance allows by itself when there is no Redis to ask.
+        share = math.max(1, math.floor(limit / instances)),
+        key = prefix .. field.per .. ":",
+      }
+      if field.of == "tokens" then plan.tokens = true end
+    end
+  end
+end
+
+local function check_bounds(given, path)
+  if not given then return end
+  shape.check(given, bounds, path)
+  for name, limit in pairs(given) do
+    if not bounds[name] then error(path .. "." .. name .. " is no limit", 0) end
+    if limit < 1 then error(path .. "." .. name .. " is less than 1", 0) end
+  end
+end
+
+--- Raises for limits that would not hold as they were meant.
+function M.check(limits)
+  shape.check(limits, whole, "limits")
+  if limits.instances < 1 then error("limits.instances is less than 1", 0) end
+  check_bounds(limits.key, "limits.key")
+  check_bounds(limits.tenant, "limits.tenant")
+  for id, given in pairs(limits.keys or {}) do check_bounds(given, "limits.keys." .. id) end
+  for name, given in pairs(limits.tenants or {}) do check_bounds(given, "limits.tenants." .. name) end
+end
+
+--- @param limits LimitOptions of src/gateway/limits.ts
+--- @return { bound, ..., tokens = true where tokens count }
+function M.of(limits, key)
+  local plan, tag = {}, "limit:{" .. ngx.md5(key.tenant) .. "}:"
+  local own = limits.keys and limits.keys[key.id] or limits.key
+  local shared = limits.tenants and limits.tenants[key.tenant] or limits.tenant
+  add(plan, own, "key", tag .. key.id .. ":", limits.instances)
+  add(plan, shared, "tenant", tag .. "all:", limits.instances)
+  return plan
+end
+
+return M

@@ -1,0 +1,177 @@
+-- How much a key and its tenant may ask for: requests and tokens a minute, tokens a day (UTC), requests at the same time.
+-- Over all instances by Redis; each instance its share of the limit where there is none, or while it does not answer.
+-- Tokens are taken by estimate and settled by what the answer says it used. A minute is a bucket that is filled evenly:
+-- in any span of t seconds nobody gets more than limit * (1 + t / 60).
+local home = require "core.home"
+local far = require "core.limit_redis"
+local metrics = require "core.metrics"
+local near = require "core.limit_local"
+local plans = require "core.limit_plan"
+local redis = require "core.redis"
+local reply = require "core.reply"
+local sys = require "core.sys"
+
+local BYTES_PER_TOKEN = 4
+
+metrics.counter("gateway_limited_total", "Requests that a limit refused, by scope and limit.")
+metrics.counter("gateway_limits_alone_total", "Requests whose limits this instance decided alone, though there is a Redis.")
+
+local words = {
+  requestsPerMinute = "requests per minute",
+  tokensPerMinute = "tokens per minute",
+  tokensPerDay = "tokens per day",
+  concurrent = "requests at the same time",
+}
+
+local function compile(settings)
+  local limits = settings.limits
+  if not limits then return end
+  plans.check(limits)
+  settings.limit_plans = {}
+  settings.limit_client = redis.of(settings.redis, home.secrets.redisPassword)
+end
+
+local function plan_of(settings, key)
+  local plan = settings.limit_plans[key.id]
+  if not plan then
+    plan = plans.of(settings.limits, key)
+    settings.limit_plans[key.id] = plan
+  end
+  return plan
+end
+
+local day, shown = nil, nil
+local function date()
+  local today = math.floor(ngx.time() / 86400)
+  if today ~= day then
+    day, shown = today, os.date("!%Y-%m-%d", ngx.time())
+  end
+  return shown
+end
+
+local function midnight()
+  return (86400 - ngx.time() % 86400) * 1000
+end
+
+--- Tokens that an answer may come to: an embedding has none.
+local function longest_answer(req, cap)
+  if req.route == "embeddings" then return 0 end
+  local fields = req.fields
+  local wanted = fields.max_completion_tokens or fields.max_tokens
+  local tokens = type(wanted) == "number" and wanted >= 0 and math.min(wanted, cap) or cap
+  local n = type(fields.n) == "number" and fields.n >= 1 and math.min(fields.n, 128) or 1
+  return math.floor(tokens) * math.floor(n)
+end
+
+local function prompt(req)
+  return math.ceil(req.body_bytes / BYTES_PER_TOKEN)
+end
+
+--- What more than a whole limit would cost counts as all of it: an estimate refuses nobody for ever.
+local function costs_of(req, plan, limits)
+  local costs, tokens = {}, plan.tokens and prompt(req) + longest_answer(req, limits.reserveTokens) or 0
+  for i, bound in ipairs(plan) do
+    costs[i] = bound.kind == "open" and 1 or bound.of == "requests" and 1 or math.min(tokens, bound.share)
+  end
+  return costs
+end
+
+--- As OpenAI writes it: 20ms, 1s, 6m0s, 1h0m0s.
+local function duration(ms)
+  if ms < 1000 then return ms .. "ms" end
+  local s = math.ceil(ms / 1000)
+  if s < 60 then return s .. "s" end
+  if s < 3600 then return math.floor(s / 60) .. "m" .. s % 60 .. "s" end
+  return math.floor(s / 3600) .. "h" .. math.floor(s % 3600 / 60) .. "m" .. s % 60 .. "s"
+end
+
+--- Of several bounds the one that has least left is the one that a caller must know.
+local function tell(plan, out, of, local_only)
+  local least
+  for i, bound in ipairs(plan) do
+    if bound.of == of and bound.kind ~= "open" and (not least or out[i].left < out[least].left) then least = i end
+  end
+  if not least then return end
+  local bound, state = plan[least], out[least]
+  ngx.header["x-ratelimit-limit-" .. of] = local_only and bound.share or bound.limit
+  ngx.header["x-ratelimit-remaining-" .. of] = state.left
+  ngx.header["x-ratelimit-reset-" .. of] = duration(bound.kind == "day" and midnight() or state.back)
+end
+
+--- ms until the cost fits. When another request ends is not known: a second is a polite time to ask again.
+local function wait_of(bound, state)
+  if state.wait >= 0 then return state.wait end
+  return bound.kind == "day" and midnight() or 1000
+end
+
+local function refusal(plan, out, local_only)
+  local longest, at = 0, nil
+  for i, bound in ipairs(plan) do
+    local wait = wait_of(bound, out[i])
+    if wait > longest then
+      longest, at = wait, bound
+    end
+  end
+  metrics.add("gateway_limited_total", 'scope="' .. at.scope .. '",limit="' .. at.per .. '"', 1)
+  local seconds = math.ceil(longest / 1000)
+  local text = string.format("Rate limit reached for this %s: %d %s. Please try again in %d s.",
+    at.scope == "key" and "API key" or "tenant", local_only and at.share or at.limit, words[at.per], seconds)
+  local code = at.kind == "day" and "insufficient_quota" or "rate_limit_exceeded"
+  return reply.refusal(429, code, text, nil, { ["Retry-After"] = seconds })
+end
+
+local function take(taken, client)
+  local plan, costs = taken.plan, taken.costs
+  if client then
+    local fits, out, member = far.take(client, plan, costs, taken.date)
+    if fits ~= nil then
+      taken.client, taken.member = client, member
+      return fits, out
+    end
+    metrics.add("gateway_limits_alone_total", "", 1)
+  end
+  return near.take(plan, costs, sys.msec(), taken.date)
+end
+
+local function access(req, settings)
+  if not settings.limits then return end
+  local plan = plan_of(settings, req.key)
+  if #plan == 0 then return end
+  local taken = { plan = plan, costs = costs_of(req, plan, settings.limits), date = date() }
+  local fits, out = take(taken, settings.limit_client)
+  if fits then req.taken = taken end
+  local alone = not taken.client
+  tell(plan, out, "requests", alone)
+  tell(plan, out, "tokens", alone)
+  if not fits then return refusal(plan, out, alone) end
+end
+
+--- Events of a stream, for the time when it tells no usage.
+local function chunk(req, data)
+  local taken = req.taken
+  if not taken or not taken.plan.tokens or not req.stream then return end
+  local _, events = data:gsub("data: {", "")
+  taken.events = (taken.events or 0) + events
+end
+
+--- @return tokens, or nil where the estimate is all there is
+local function used(req)
+  if req.ours or req.attempts == 0 then return 0 end
+  if req.prompt_tokens then return req.prompt_tokens + (req.completion_tokens or 0) end
+  if ngx.status == 499 then return prompt(req) end
+  if ngx.status >= 400 then return 0 end
+  return req.stream and prompt(req) + (req.taken.events or 0) or nil
+end
+
+local function done(req)
+  local taken = req.taken
+  if not taken then return end
+  local tokens, more = used(req), {}
+  for i, bound in ipairs(taken.plan) do
+    more[i] = bound.of == "tokens" and tokens and tokens - taken.costs[i] or 0
+  end
+  if taken.client then return far.settle(taken.client, taken.plan, more, taken.member, taken.date) end
+  near.settle(taken.plan, more, sys.msec(), taken.date)
+end
+
+return { compile = compile, access = access, chunk = chunk, done = done, engine = true }

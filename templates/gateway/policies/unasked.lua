@@ -1,0 +1,57 @@
+-- The tokens of a stream are known only when its usage is asked for. Where tokens are limited we ask, and take the event
+-- that tells it out of the answer for a caller who did not ask. Such events come whole: what is not yet ended by an empty
+-- line waits for its rest.
+local find, sub = string.find, string.sub
+
+local ASKED = '"stream_options":{"include_usage":true},'
+
+local function access(req)
+  local taken = req.taken
+  if not taken or not taken.plan.tokens or not req.stream or req.doc.kinds.stream_options then return end
+  -- Another policy may have changed the body after it was opened: its opening brace is where it was.
+  local body, first = ngx.req.get_body_data(), req.doc.first
+  ngx.req.set_body_data(sub(body, 1, first) .. ASKED .. sub(body, first + 1))
+  req.unasked = ""
+end
+
+local function tells_usage_only(event)
+  return find(event, '"usage": ?{') and find(event, '"choices": ?%[%]')
+end
+
+local function whole_events(text)
+  if not find(text, '"usage":', 1, true) then return text end
+  local out, from = {}, 1
+  while true do
+    local _, to = find(text, "\r?\n\r?\n", from)
+    if not to then break end
+    local event = sub(text, from, to)
+    if not tells_usage_only(event) then out[#out + 1] = event end
+    from = to + 1
+  end
+  return table.concat(out) .. sub(text, from)
+end
+
+--- One past the last empty line, or 1.
+local function end_of_events(text)
+  local at, from = 1, 1
+  while true do
+    local _, to = find(text, "\n\r?\n", from)
+    if not to then return at end
+    at, from = to + 1, to + 1
+  end
+end
+
+local function chunk(req, data, last)
+  if not req.unasked or ngx.status ~= 200 then return end
+  -- broken.lua has ended the stream: half an event before its own would spoil both.
+  if ngx.arg[2] and not last then
+    req.unasked = nil
+    return data
+  end
+  local text = req.unasked .. data
+  local at = last and #text + 1 or end_of_events(text)
+  req.unasked = sub(text, at)
+  return whole_events(sub(text, 1, at - 1))
+end
+
+return { access = access, chunk = chunk, engine = true }

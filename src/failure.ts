@@ -2,8 +2,6 @@ import { UserError } from './errors.js';
 import { say, type Text } from './say.js';
 import type { Ui } from './world.js';
 
-const reportAt = 'https://github.com/deepseek-deploy/deepseek-deploy/issues';
-
 /** The cause chain, outermost first, each on its line. */
 function causes(error: unknown): string[] {
   const lines: string[] = [];
@@ -40,8 +38,8 @@ function showBug(error: unknown, ui: Ui): void {
   ui.error(ui.paint.dim(error instanceof Error ? (error.stack ?? error.message) : String(error)));
   for (const cause of causes(error)) ui.error(ui.paint.dim(`  ${ui.text(because)} ${cause}`));
   const please: Text = say(
-    `Please report it with the lines above and the output of "deepseek-deploy probe --record FILE": ${reportAt}`,
-    `请附上以上内容和 “deepseek-deploy probe --record FILE” 的输出来报告：${reportAt}`,
+    'Please report it, with the lines above and a recording of this machine: deepseek-deploy probe --record FILE',
+    '请报告此问题，并附上以上内容和本机记录：deepseek-deploy probe --record FILE',
   );
   ui.error(paragraph(ui.paint.accent('→'), ui.text(please)));
 }

@@ -103,6 +103,8 @@ export interface HttpRequest {
   /** Without a byte of the body, in ms; then it ends with an error. Default 0: no limit. */
   readonly idleTimeoutMs?: number;
   readonly signal?: AbortSignal;
+  /** With https: the CA to trust, in PEM, in place of the system's. No proxy is asked then. */
+  readonly ca?: string;
 }
 
 export interface HttpResponse {

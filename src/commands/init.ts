@@ -45,6 +45,11 @@ const options: Verb['options'] = [
     max: 65_535,
     initial: 8080,
   },
+  {
+    flags: '--tls <mode>',
+    says: say('HTTPS with a CA of its own', '使用自建 CA 的 HTTPS'),
+    choices: ['own-ca'],
+  },
   { flags: '--dry-run', says: say('Print what would be done, and do nothing', '只打印将执行的操作，不做任何更改') },
   { flags: '--no-smoke', says: say('Leave out the smoke test at the end', '跳过最后的冒烟测试') },
 ];

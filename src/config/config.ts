@@ -61,4 +61,30 @@ const quantisationIsOfTheCatalogue: Rule = ({ model: { id, quantisation } }, giv
   return [{ path: 'model.quantisation', text }];
 };
 
-export const rules: readonly Rule[] = [quantisationIsOfTheCatalogue];
+const isLoopback = (host: string): boolean => /^(localhost|127(\.\d+){3}|::1)$/i.test(host);
+
+/** Keys and prompts never cross a network in the clear. */
+const beyondThisMachineIsHttps: Rule = ({ gateway: { host, tls } }) =>
+  tls.mode !== 'off' || isLoopback(host)
+    ? []
+    : [
+        {
+          path: 'gateway.host',
+          text: say(
+            `${host} can be reached from other machines: HTTPS is needed there. Set gateway.tls.mode, or --tls own-ca`,
+            `${host} 可从其他机器访问，必须使用 HTTPS。请设置 gateway.tls.mode，或使用 --tls own-ca`,
+          ),
+        },
+      ];
+
+const filesAreOfModeFiles: Rule = ({ gateway: { tls } }) => {
+  const wrong =
+    tls.mode === 'files'
+      ? say('is needed with mode files', 'files 模式下必须提供')
+      : say('goes with mode files only', '仅可用于 files 模式');
+  return (['certificate', 'key'] as const)
+    .filter((name) => (tls[name] !== undefined) !== (tls.mode === 'files'))
+    .map((name) => ({ path: `gateway.tls.${name}`, text: wrong }));
+};
+
+export const rules: readonly Rule[] = [quantisationIsOfTheCatalogue, beyondThisMachineIsHttps, filesAreOfModeFiles];

@@ -1,5 +1,6 @@
 import { say } from '../say.js';
 import { bytes, object, port, string } from './schema.js';
+import { tls } from './tls.js';
 
 export const gateway = object(
   {
@@ -25,6 +26,7 @@ export const gateway = object(
       max: 1024 * 1024 * 1024,
       initial: '4MiB',
     }),
+    tls,
   },
   { says: say('The gateway: what people call.', '网关：对外提供服务的入口。') },
 );

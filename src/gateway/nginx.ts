@@ -6,6 +6,7 @@
 
 import { UserError } from '../errors.js';
 import { say } from '../say.js';
+import type { TlsFiles } from './tls.js';
 
 /** What was found on the machine; see probe.ts. */
 export interface NginxBuild {
@@ -29,6 +30,8 @@ export interface NginxOptions {
   readonly listen: Listen;
   /** On loopback only, except in a pod whose network policy keeps it inside. */
   readonly admin: Listen;
+  /** Absolute paths; absent: HTTP, on loopback only. */
+  readonly tls?: TlsFiles;
   readonly workers: number;
   /** Set when the master is root. */
   readonly workerUser?: { readonly user: string; readonly group: string };
@@ -65,8 +68,8 @@ export const routes: readonly Route[] = [
   { name: 'token', location: '= /oauth2/token', maxBody: 8192 },
 ];
 
-/** Statuses that nginx raises before or instead of Lua; 494 to 497 are its own for broken headers and TLS. */
-const raised = '400 404 405 408 411 413 414 416 431 494 495 496 497 500 501 505';
+/** Statuses that nginx raises before or instead of Lua; 494 to 496 are its own for broken headers and TLS. */
+const raised = '400 404 405 408 411 413 414 416 431 494 495 496 500 501 505';
 
 const address = (listen: Listen): string =>
   `${listen.host.includes(':') ? `[${listen.host}]` : listen.host}:${listen.port}`;
@@ -109,11 +112,11 @@ const lua = (options: NginxOptions): string[] => {
     'lua_shared_dict gateway_settings 16m;',
     'lua_shared_dict gateway_metrics 4m;',
     'lua_shared_dict gateway_loads 1m;',
+    'lua_shared_dict gateway_breakers 2m;',
     'lua_shared_dict gateway_redis 1m;',
     'lua_shared_dict gateway_flights 2m;',
     'lua_shared_dict gateway_tokens 64k;',
     'lua_shared_dict gateway_limits 8m;',
-    'lua_shared_dict gateway_breakers 2m;',
     `lua_shared_dict gateway_cache ${options.cacheMiB ?? 64}m;`,
     ...(options.trustedCa
       ? [`lua_ssl_trusted_certificate ${quoted(options.trustedCa)};`, 'lua_ssl_verify_depth 3;']
@@ -196,9 +199,25 @@ const location = (route: Route): string[] =>
         ],
   );
 
+/** Forward secrecy and AEAD alone. Tickets are off: their key would outlive forward secrecy until the next reload. */
+const tls = (files: TlsFiles): string[] => [
+  `ssl_certificate ${quoted(files.certificate)};`,
+  `ssl_certificate_key ${quoted(files.key)};`,
+  'ssl_protocols TLSv1.2 TLSv1.3;',
+  'ssl_ciphers ECDHE+AESGCM:ECDHE+CHACHA20;',
+  'ssl_prefer_server_ciphers off;',
+  'ssl_session_cache shared:gateway_tls:10m;',
+  'ssl_session_timeout 1h;',
+  'ssl_session_tickets off;',
+  // One record a piece of a stream, not one of 16 KiB that waits to be whole.
+  'ssl_buffer_size 4k;',
+  'add_header Strict-Transport-Security max-age=31536000 always;',
+];
+
 const gateway = (options: NginxOptions): string[] =>
   block('server', [
-    `listen ${address(options.listen)} backlog=4096;`,
+    `listen ${address(options.listen)} ${options.tls ? 'ssl ' : ''}backlog=4096;`,
+    ...(options.tls ? tls(options.tls) : []),
     'server_name _;',
     'set $gateway_id "";',
     'set $gateway_authorization "";',
@@ -214,6 +233,13 @@ const gateway = (options: NginxOptions): string[] =>
     ...routes.flatMap(location),
     ...block('location /', ['return 404;']),
     ...block('location @failed', ['content_by_lua_block { require("gateway").refused() }']),
+    ...(options.tls
+      ? [
+          // Raised for plain HTTP, which nginx calls a 400 by then.
+          'error_page 497 /insecure;',
+          ...block('location = /insecure', ['internal;', 'content_by_lua_block { require("gateway").refused(497) }']),
+        ]
+      : []),
     ...block('location = /refused', ['internal;', 'content_by_lua_block { require("gateway").refused() }']),
   ]);
 

@@ -64,6 +64,7 @@ async function direct(url: URL, request: HttpRequest): Promise<HttpResponse> {
       method: request.method ?? 'GET',
       headers: { ...product, ...request.headers },
       agent: false,
+      ...(request.ca === undefined ? {} : { ca: request.ca }),
     });
     let onAbort = (): void => void sent.destroy(signal?.reason);
     const aborted = (): void => onAbort();
@@ -181,8 +182,8 @@ class Streams {
   }
 
   open(request: HttpRequest, handler: StreamHandler): void {
-    const { origin, path, idle } = this.#route(request.url);
-    const client = idle.pop() ?? this.#client(origin);
+    const { origin, path, idle } = this.#route(request);
+    const client = idle.pop() ?? this.#client(origin, request.ca);
     const relay = new Relay(handler, request.signal, (begun) => {
       if (begun) idle.push(client);
       else if (client !== this.#agent) void client.destroy();
@@ -208,17 +209,23 @@ class Streams {
     return this.#agent;
   }
 
-  #client(origin: string): Dispatcher {
+  #client(origin: string, ca: string | undefined): Dispatcher {
+    if (ca !== undefined) {
+      const connect = this.undici.buildConnector({ timeout: connectTimeoutMs, ca });
+      return new this.undici.Client(origin, { pipelining: 1, connect });
+    }
     if (proxied(new URL(origin), this.proxies)) return this.agent();
     return new this.undici.Client(origin, { pipelining: 1, connect: this.#connect });
   }
 
-  #route(address: string): Route {
+  #route({ url, ca = '' }: HttpRequest): Route {
+    // Connections that trust different CAs are never exchanged.
+    const address = ca + url;
     const known = this.#routes.get(address);
     if (known) return known;
-    const { origin, pathname, search } = new URL(address);
-    const idle = this.#idle.get(origin) ?? [];
-    this.#idle.set(origin, idle);
+    const { origin, pathname, search } = new URL(url);
+    const idle = this.#idle.get(ca + origin) ?? [];
+    this.#idle.set(ca + origin, idle);
     const route = { origin, path: pathname + search, idle };
     this.#routes.set(address, route);
     return route;
@@ -239,7 +246,9 @@ export function http(env: Env): Http {
   return {
     async request(request) {
       const url = new URL(request.url);
-      return proxied(url, proxies) ? throughProxy(url, request, (await streams()).agent()) : direct(url, request);
+      return request.ca === undefined && proxied(url, proxies)
+        ? throughProxy(url, request, (await streams()).agent())
+        : direct(url, request);
     },
     stream(request, handler) {
       if (ready) ready.open(request, handler);

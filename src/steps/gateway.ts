@@ -25,7 +25,7 @@ import { type Action, NotYet, type Step } from '../plan/step.js';
 import { say } from '../say.js';
 import type { World } from '../world.js';
 import { findNginx } from './nginx.js';
-import { engineKeyFile, firstKeyFile, type Setup } from './setup.js';
+import { engineKeyFile, firstKeyFile, type Setup, tlsFilesOf } from './setup.js';
 
 /** @throws NotYet until nginx is installed */
 export async function gatewayPlan(setup: Setup, world: World): Promise<GatewayPlan> {
@@ -37,6 +37,7 @@ export async function gatewayPlan(setup: Setup, world: World): Promise<GatewayPl
     build: found.build,
     listen: { host, port },
     admin: { host: '127.0.0.1', port: adminPort },
+    ...(setup.config.gateway.tls.mode !== 'off' ? { tls: tlsFilesOf(setup) } : {}),
     workers: 1,
     maxBody: setup.config.gateway.maxBodyBytes,
     ...(world.processes.uid === 0 ? { workerUser: found.workerUser } : {}),

@@ -1,3 +1,4 @@
+import { caFile } from '../gateway/tls.js';
 import type { Step } from '../plan/step.js';
 import { say } from '../say.js';
 import { type Deployment, deploymentFile, readDeployment } from '../targets/deployment.js';
@@ -10,15 +11,20 @@ const bracketed = (host: string): string => (host.includes(':') ? `[${host}]` : 
 /** An address that callers can use: one that stands for all addresses is reached over loopback from here. */
 const reachable = (host: string): string => ({ '0.0.0.0': '127.0.0.1', '::': '::1' })[host] ?? host;
 
-export const endpointOf = ({ host, port }: Setup['gateway']): string =>
-  `http://${bracketed(reachable(host))}:${port}/v1`;
+export const endpointOf = ({ gateway: { host, port }, config }: Pick<Setup, 'gateway' | 'config'>): string =>
+  `${config.gateway.tls.mode === 'off' ? 'http' : 'https'}://${bracketed(reachable(host))}:${port}/v1`;
+
+/** A certificate that was brought along is held against the CAs that this system trusts. */
+const trustOf = (setup: Setup): { readonly ca?: string } =>
+  setup.config.gateway.tls.mode === 'own-ca' ? { ca: caFile(setup.places.home) } : {};
 
 const recordOf = (setup: Setup, createdAt: string): Deployment => ({
   version: 1,
   name: setup.name,
   target: 'local',
   model: setup.model.id,
-  endpoint: endpointOf(setup.gateway),
+  endpoint: endpointOf(setup),
+  ...trustOf(setup),
   gateway: setup.gateway,
   engine: setup.engine,
   wish: setup.wish,

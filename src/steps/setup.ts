@@ -1,5 +1,6 @@
 /** What shall be so on this machine: decided once, before the plan, from configuration, facts and what stood before. */
 import type { Config } from '../config/config.js';
+import { ownFiles, type TlsFiles } from '../gateway/tls.js';
 import type { RememberedWish } from '../targets/deployment.js';
 import type { Places } from '../world.js';
 
@@ -27,4 +28,10 @@ export interface Setup {
   readonly model: { readonly id: string; readonly file: string; readonly source: ModelSource };
   readonly engine: { readonly host: string; readonly port: number };
   readonly gateway: { readonly host: string; readonly port: number; readonly adminPort: number };
+}
+
+/** The gateway's certificate and key, where it speaks HTTPS. */
+export function tlsFilesOf({ config, places }: Pick<Setup, 'config' | 'places'>): TlsFiles {
+  const { certificate, key } = config.gateway.tls;
+  return certificate !== undefined && key !== undefined ? { certificate, key } : ownFiles(places.home);
 }

@@ -11,6 +11,8 @@ export interface Deployment {
   readonly model: string;
   /** The base URL an OpenAI client takes, ending in /v1. */
   readonly endpoint: string;
+  /** Absolute path of the CA that the endpoint's certificate is from; absent: one that the system knows, or HTTP. */
+  readonly ca?: string;
   readonly gateway: { readonly host: string; readonly port: number; readonly adminPort: number };
   readonly engine: { readonly host: string; readonly port: number };
   /** What was asked for: the next `init` starts from it. */
@@ -41,4 +43,10 @@ export async function needDeployment(world: World): Promise<Deployment> {
     say(`Nothing is deployed in ${world.places.home}.`, `${world.places.home} 中没有任何部署。`),
     { hint: say('Bring one up: deepseek-deploy init', '先部署一个：deepseek-deploy init'), exit: 'unready' },
   );
+}
+
+/** What a request to the deployment's endpoint has to trust. */
+export async function trust({ ca }: Deployment, world: World): Promise<{ readonly ca?: string }> {
+  const text = ca === undefined ? undefined : await world.files.readIfAny(ca);
+  return text === undefined ? {} : { ca: text };
 }

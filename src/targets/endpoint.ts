@@ -4,13 +4,15 @@ import { cliKeyFile } from '../gateway/cli-key.js';
 import { say } from '../say.js';
 import type { Option, Value } from '../verb.js';
 import type { World } from '../world.js';
-import { needDeployment } from './deployment.js';
+import { needDeployment, trust } from './deployment.js';
 
 export interface Endpoint {
   /** The base URL an OpenAI client takes, without a slash at its end. */
   readonly url: string;
   /** Undefined: the endpoint is called without one. */
   readonly key?: string;
+  /** The CA to trust, in PEM; undefined: the system's. */
+  readonly ca?: string;
   readonly model?: string;
   /** The engine's own metrics, where they can be reached. */
   readonly engineMetricsUrl?: string;
@@ -79,6 +81,7 @@ export async function endpointOf(options: Readonly<Record<string, Value>>, world
     url: deployment.endpoint.replace(/\/+$/, ''),
     key: given ?? (await keyIn(cliKeyFile(world.places.home), world)),
     model: model ?? deployment.model,
+    ...(await trust(deployment, world)),
     engineMetricsUrl: `http://${host}:${port}/metrics`,
   };
 }

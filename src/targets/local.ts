@@ -7,5 +7,6 @@ import { record } from '../steps/record.js';
 import { runtime } from '../steps/runtime.js';
 import type { Setup } from '../steps/setup.js';
 import { stack } from '../steps/stack.js';
+import { tls } from '../steps/tls.js';
 
-export const localSteps: readonly Step<Setup>[] = [record, nginx, runtime, model, secrets, gateway, stack];
+export const localSteps: readonly Step<Setup>[] = [record, nginx, runtime, model, secrets, tls, gateway, stack];

@@ -2,7 +2,7 @@
 import { say, type Text } from '../say.js';
 import { readSupervision, type Supervision } from '../supervisor/status.js';
 import type { World } from '../world.js';
-import type { Deployment } from './deployment.js';
+import { type Deployment, trust } from './deployment.js';
 
 export interface LocalState {
   readonly state: Supervision['state'];
@@ -16,7 +16,7 @@ export async function localState(deployment: Deployment, world: World): Promise<
   if (supervision.state !== 'ready') return { state: supervision.state, reason: supervision.reason, supervision };
   const { endpoint } = deployment;
   const answered = await world.http
-    .request({ url: `${endpoint.replace(/\/v1$/, '')}/health`, timeoutMs: 2000 })
+    .request({ url: `${endpoint.replace(/\/v1$/, '')}/health`, timeoutMs: 2000, ...(await trust(deployment, world)) })
     .then(async (response) => {
       await response.text();
       return response.status;

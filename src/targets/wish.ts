@@ -17,6 +17,7 @@ const flags: readonly { readonly flag: string; readonly option: string; readonly
   { flag: '--hub', option: 'hub', path: 'model.hub' },
   { flag: '--listen', option: 'listen', path: 'gateway.host' },
   { flag: '--port', option: 'port', path: 'gateway.port' },
+  { flag: '--tls', option: 'tls', path: 'gateway.tls.mode' },
 ];
 
 const fileHere = 'deepseek.yaml';

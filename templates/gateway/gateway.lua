@@ -35,11 +35,11 @@ end
 function M.work()
   settings.work()
   peers.work()
+  breakers.work()
   metrics.work()
   limit_local.work()
   limit_redis.work()
 end
-  breakers.work()
 
 --- One revision of the settings holds for a request's whole life.
 local function open(route, engine)
@@ -81,11 +81,13 @@ function M.chunk()
 end
 
 --- nginx itself refused, or no engine answered: the same error shape.
-function M.refused()
+--- @param status what it was for, where nginx no longer says so
+function M.refused(status)
+  status = status or ngx.status
   local req = request.current() or open("none", false)
   if not req.id then id.access(req) end
-  if ngx.status >= 502 and req.now.rescue(req, req.now) then return end
-  return reply.refuse(req, outcome.refusal(req, ngx.status))
+  if status >= 502 and req.now.rescue(req, req.now) then return end
+  return reply.refuse(req, outcome.refusal(req, status))
 end
 
 function M.log()

@@ -25,7 +25,7 @@ describe('a file', () => {
       target: 'local',
       model: { hub: 'huggingface' },
       engine: { threads: 'auto', sequences: 4, contextSize: 4096, queue: 64 },
-      gateway: { host: '127.0.0.1', port: 8080, maxBodyBytes: 4 * 1024 * 1024 },
+      gateway: { host: '127.0.0.1', port: 8080, maxBodyBytes: 4 * 1024 * 1024, tls: { mode: 'off', names: [] } },
     });
     expect([...given.keys()]).toEqual(['version']);
   });
@@ -34,7 +34,7 @@ describe('a file', () => {
     const text =
       'version: 1\ngateway:\n  port: 9000\n  maxBodyBytes: 64KiB\nmodel: {id: demo, hub: "https://hub.example"}\n';
     const { config, given } = merge(await load(text, 'deepseek.yaml'), []);
-    expect(config.gateway).toEqual({ host: '127.0.0.1', port: 9000, maxBodyBytes: 65_536 });
+    expect(config.gateway).toMatchObject({ host: '127.0.0.1', port: 9000, maxBodyBytes: 65_536 });
     expect(config.model).toEqual({ id: 'demo', hub: 'https://hub.example' });
     expect(given.get('gateway.port')).toEqual({ file: 'deepseek.yaml', line: 3, column: 3 });
     expect(given.has('gateway.host')).toBe(false);

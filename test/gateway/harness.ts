@@ -98,15 +98,16 @@ export async function until<T>(
 
 export interface StartOptions extends Partial<Omit<NginxOptions, 'build'>> {
   readonly nginx?: BuildName | NginxBuild;
+  /** There already; else a new one. */
+  readonly directory?: string;
   /** Lua that replaces the templates', by name. */
   readonly lua?: Readonly<Record<string, string>>;
 }
 
 /** Writes the folder; returns the plan. */
 export async function layOut(settings: Settings, options: StartOptions = {}): Promise<GatewayPlan> {
-  const directory = await mkdtemp(join(tmpdir(), 'gateway-'));
+  const { nginx = 'debian', lua: other, directory = await mkdtemp(join(tmpdir(), 'gateway-')), ...more } = options;
   await chmod(directory, 0o755);
-  const { nginx = 'debian', lua: other, ...more } = options;
   const plan: GatewayPlan = {
     directory,
     build: typeof nginx === 'string' ? await build(nginx) : nginx,
@@ -144,7 +145,8 @@ export async function startGateway(settings: Settings, options: StartOptions = {
     log += data;
   });
   const gone = new Promise<void>((done) => child.once('exit', () => done()));
-  const url = `http://127.0.0.1:${plan.listen.port}`;
+  const url = `${plan.tls ? 'https' : 'http'}://127.0.0.1:${plan.listen.port}`;
+  const ready = plan.tls ? `http://127.0.0.1:${plan.admin.port}/metrics` : `${url}/health`;
   const admin: Admin = { host: '127.0.0.1', port: plan.admin.port, key: secrets.adminKey };
   const stop = async () => {
     child.kill('SIGTERM');
@@ -154,7 +156,7 @@ export async function startGateway(settings: Settings, options: StartOptions = {
   try {
     await until('the gateway answers', async () => {
       if (child.exitCode !== null) throw new Error(`nginx ended: ${log}`);
-      return (await fetch(`${url}/health`).catch(() => undefined))?.ok || undefined;
+      return (await fetch(ready).catch(() => undefined))?.ok || undefined;
     });
   } catch (error) {
     await stop();

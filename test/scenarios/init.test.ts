@@ -28,6 +28,7 @@ describe('init on a bare machine', () => {
       '✔ The embedded engine, llama.cpp',
       '✔ The model',
       '✔ Keys and secrets',
+      '– TLS certificate',
       '✔ Gateway configuration',
       '✔ Engine and gateway running',
     ]);

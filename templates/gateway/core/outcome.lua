@@ -10,6 +10,7 @@ local words = {
   [413] = { "request_too_large", "The request body is too large." },
   [414] = { "url_too_long", "The URL is too long." },
   [431] = { "headers_too_large", "The request headers are too large." },
+  [497] = { "https_needed", "This port speaks HTTPS: call it by https://." },
   [494] = { "headers_too_large", "The request headers are too large." },
   [501] = { "not_implemented", "This is not implemented." },
   [502] = { "engine_unavailable", "The engine could not be reached or broke off." },
@@ -21,7 +22,7 @@ local M = {}
 
 function M.refusal(_, status)
   local word = words[status] or { "internal_error", "The gateway failed." }
-  local answered = (status == 494 and 431) or (words[status] and status) or 500
+  local answered = (status == 494 and 431) or (status == 497 and 400) or (words[status] and status) or 500
   local headers = answered >= 502 and { ["Retry-After"] = 1 } or nil
   return reply.refusal(answered, word[1], word[2], nil, headers)
 end

@@ -14,9 +14,9 @@ local names = {
   "policies.version", -- blue or green, by weight
   "policies.limits", -- how much the key and its tenant may ask for
   "policies.cache", -- answers given before
+  "policies.breaker", -- peers and versions that fail are left alone
   "policies.full", -- room in the engines
   "policies.usage", -- tokens, first byte, whole or cut
-  "policies.breaker", -- peers and versions that fail are left alone
   "policies.broken", -- an error event where a stream breaks off
   "policies.unasked", -- usage of streams, asked for the limits' sake
   "policies.peer", -- load of the peers

@@ -4,13 +4,27 @@ import { createHash } from 'node:crypto';
 import { readFile, rm } from 'node:fs/promises';
 import { quote } from '../command.js';
 import { sshFailure, sshMissing } from './ssh-failure.js';
-import { addressWords, checkAddress, optionWords, type SshSettings, type SshTarget } from './ssh-target.js';
+import {
+  addressWords,
+  checkAddress,
+  optionWords,
+  type SshAddress,
+  type SshSettings,
+  type SshTarget,
+} from './ssh-target.js';
+
+/** Targets with the same key share a connection: two masters for one socket would leave one of them behind for good. */
+export const connectionKey = ({ bastion, ...last }: Omit<SshTarget, 'name' | 'sudoPassword'>): string => {
+  const words = (at: SshAddress | undefined) => at && [at.address, at.port, at.user, at.identityFile];
+  return JSON.stringify([words(last), words(bastion)]);
+};
 
 /** A server with many newcomers drops some of them (MaxStartups): tried again after these pauses, ms. */
 const pauses = [300, 1000, 2500];
 
 export class Connection {
   #open: Promise<void> | undefined;
+  #closing: Promise<void> | undefined;
   #words: string[] | undefined;
   readonly #file: string;
 
@@ -23,8 +37,7 @@ export class Connection {
     readonly via: Connection | undefined,
   ) {
     checkAddress(target);
-    const key = JSON.stringify([target.address, target.port, target.user, target.identityFile, via?.target]);
-    this.#file = `${folder}/${createHash('sha256').update(key).digest('hex').slice(0, 16)}`;
+    this.#file = `${folder}/${createHash('sha256').update(connectionKey(target)).digest('hex').slice(0, 16)}`;
   }
 
   /** @throws UserError `ssh.*` when no connection comes about. */
@@ -50,10 +63,14 @@ export class Connection {
   }
 
   /** Ends the shared connection; the next command opens a new one. */
-  async close(): Promise<void> {
+  close(): Promise<void> {
     const opened = this.#open;
     this.#open = undefined;
-    if (!opened) return;
+    if (opened) this.#closing = this.#close(opened);
+    return this.#closing ?? Promise.resolve();
+  }
+
+  async #close(opened: Promise<void>): Promise<void> {
     await opened.catch(() => {});
     const config = this.settings.configFile === undefined ? [] : ['-F', this.settings.configFile];
     await run([...config, '-S', this.#file, '-O', 'exit', '--', this.target.address], this.env).catch(() => {});
@@ -61,6 +78,7 @@ export class Connection {
   }
 
   async #connect(): Promise<void> {
+    await this.#closing;
     await this.via?.connect();
     for (const pause of [...pauses, undefined]) {
       const said = await this.#master();

@@ -8,7 +8,7 @@ import { gate } from '../plan/many.js';
 import type { Background, Host, Result, RunOptions } from '../world.js';
 import { type HostKey, presentedKey, trustKey } from './known.js';
 import { placed } from './placed.js';
-import { Connection } from './ssh-connection.js';
+import { Connection, connectionKey } from './ssh-connection.js';
 import { sshFailure, sshLost, sshMissing, sudoFailure } from './ssh-failure.js';
 import { bootstrap, killScript, type Marks, marksOf, runScript, startScript } from './ssh-script.js';
 import { Broken, type Input, type Job, runJob } from './ssh-session.js';
@@ -62,21 +62,22 @@ function socketFolder(env: NodeJS.ProcessEnv): string {
 export function openSsh(settings: SshSettings, env: NodeJS.ProcessEnv): Ssh {
   const folder = socketFolder(env);
   const quiet = { ...env, LC_ALL: 'C' };
-  const connections: Connection[] = [];
+  const connections = new Map<string, Connection>();
   const connection = (target: SshTarget, via?: Connection): Connection => {
-    const made = new Connection(target, settings, folder, quiet, via);
-    connections.push(made);
+    const key = connectionKey(target);
+    const made = connections.get(key) ?? new Connection(target, settings, folder, quiet, via);
+    connections.set(key, made);
     return made;
   };
   return {
     host(target) {
-      const { bastion } = target;
-      const before = bastion && connection({ ...bastion, name: bastion.address });
-      return new OverSsh(connection(target, before), settings, before && new OverSsh(before, settings, undefined));
+      const before = target.bastion && { ...target.bastion, name: target.bastion.address };
+      const bastion = before && new OverSsh(before, connection(before), settings, undefined);
+      return new OverSsh(target, connection(target, bastion?.connection), settings, bastion);
     },
     async close() {
       // Those behind a bastion first.
-      for (const made of connections.reverse()) await made.close();
+      for (const made of [...connections.values()].reverse()) await made.close();
       rmSync(folder, { recursive: true, force: true });
     },
   };
@@ -104,11 +105,12 @@ class OverSsh implements SshHost {
   #trusting: Promise<void> | undefined;
 
   constructor(
+    readonly target: SshTarget,
     readonly connection: Connection,
     readonly settings: SshSettings,
     readonly bastion: OverSsh | undefined,
   ) {
-    this.name = connection.target.name;
+    this.name = target.name;
     const files = placed(this.name, (command, input) => this.#run(command, {}, input));
     this.put = files.put;
     this.read = files.read;
@@ -181,7 +183,7 @@ class OverSsh implements SshHost {
   }
 
   async #password(): Promise<string> {
-    const password = (await this.connection.target.sudoPassword?.get()) ?? '';
+    const password = (await this.target.sudoPassword?.get()) ?? '';
     if (/[\n\0]/.test(password)) throw new Error('the sudo password holds a line break');
     return password;
   }
@@ -191,7 +193,7 @@ class OverSsh implements SshHost {
   }
 
   #explained(error: unknown): unknown {
-    const { target } = this.connection;
+    const { target } = this;
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return sshMissing(error);
     if (!(error instanceof Broken)) return error;
     if (error.phase === 'sudo') return sudoFailure(target, error.said);

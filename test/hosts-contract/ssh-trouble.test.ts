@@ -136,6 +136,21 @@ describe.skipIf(!sshdPath)('a connection', () => {
     expect((await remote.run(hello)).stdout).toBe('hello\n');
   });
 
+  it('is shared by all who name the same host, also when it has to be opened anew', async () => {
+    const at = await sshd();
+    const made = ssh(at.settings);
+    const mine = () => masters().filter((line) => line.includes(`${at.port}`));
+    await Promise.all([1, 2, 3].map((i) => made.host({ ...at.target, name: `h-${i}` }).run(hello)));
+    expect(mine()).toHaveLength(1);
+    const remote = made.host(at.target);
+    for (let i = 0; i < 3; i += 1) {
+      const closed = remote.disconnect();
+      await remote.run(hello);
+      await closed;
+    }
+    expect(mine()).toHaveLength(1);
+  });
+
   it('that broke between two commands is noticed by nobody', async () => {
     const at = await sshd();
     const remote = host(at);

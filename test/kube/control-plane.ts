@@ -1,0 +1,165 @@
+/** A real Kubernetes control plane on the loopback address: etcd, API server, controller manager, scheduler. No nodes. */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { request } from 'node:https';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+
+/** Where `test/kube/build` has put the programs; undefined when it has not finished. */
+export function builtPrograms(): string | undefined {
+  try {
+    return execFileSync(`${import.meta.dirname}/build`, ['--where'], { encoding: 'utf8', stdio: 'pipe' }).trim();
+  } catch {
+    return undefined;
+  }
+}
+
+export const etcdPath = ['/usr/bin/etcd', '/usr/local/bin/etcd'].find(existsSync);
+
+export interface ControlPlane {
+  /** Belongs to system:masters. */
+  readonly kubeconfig: string;
+  readonly server: string;
+  readonly folder: string;
+  /** Until /readyz answered ok. */
+  readonly readyMs: number;
+  get(path: string): Promise<{ status: number; body: string }>;
+  kubectl(...words: string[]): string;
+  close(): Promise<void>;
+}
+
+const freePort = (): Promise<number> =>
+  new Promise((resolve) => {
+    const server = createServer().listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as { port: number };
+      server.close(() => resolve(port));
+    });
+  });
+
+/** @param programs the folder of `test/kube/build` */
+export async function controlPlane(programs: string): Promise<ControlPlane> {
+  const folder = mkdtempSync(`${tmpdir()}/dd-kube-`);
+  const children: ChildProcess[] = [];
+  const start = (program: string, words: string[]): void => {
+    const log = openSync(`${folder}/${program.split('/').at(-1)}.log`, 'a');
+    children.push(spawn(program, words, { stdio: ['ignore', log, log] }));
+    closeSync(log);
+  };
+  const close = async (): Promise<void> => {
+    await Promise.all(children.map(end));
+    rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    return { ...(await bring(programs, folder, start, children)), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+async function bring(
+  programs: string,
+  folder: string,
+  start: (program: string, words: string[]) => void,
+  children: readonly ChildProcess[],
+): Promise<Omit<ControlPlane, 'close'>> {
+  const startedAt = performance.now();
+  const [client, peer, secure] = (await Promise.all([freePort(), freePort(), freePort()])) as [number, number, number];
+  execFileSync('openssl', ['genrsa', '-out', `${folder}/sa.key`, '2048'], { stdio: 'pipe' });
+  writeFileSync(`${folder}/tokens`, 'test-token,admin,admin,"system:masters"\n');
+  const server = `https://127.0.0.1:${secure}`;
+  const kubeconfig = `${folder}/kubeconfig`;
+  writeFileSync(kubeconfig, kubeconfigOf(server), { mode: 0o600 });
+  start(etcdPath!, etcdWords(folder, client, peer));
+  start(`${programs}/kube-apiserver`, apiServerWords(folder, client, secure));
+  const get = (path: string) => ask(`${server}${path}`);
+  await until(async () => (await get('/readyz')).body === 'ok', children, folder);
+  const common = ['--kubeconfig', kubeconfig, '--bind-address=127.0.0.1', '--leader-elect=false'];
+  start(`${programs}/kube-controller-manager`, [
+    ...common,
+    `--secure-port=${await freePort()}`,
+    `--service-account-private-key-file=${folder}/sa.key`,
+    '--use-service-account-credentials=true',
+    '--allocate-node-cidrs=true',
+    '--cluster-cidr=10.244.0.0/16',
+  ]);
+  start(`${programs}/kube-scheduler`, [...common, `--secure-port=${await freePort()}`]);
+  const kubectl = (...words: string[]): string =>
+    execFileSync(`${programs}/kubectl`, ['--kubeconfig', kubeconfig, ...words], { encoding: 'utf8', stdio: 'pipe' });
+  return { kubeconfig, server, folder, readyMs: performance.now() - startedAt, get, kubectl };
+}
+
+const etcdWords = (folder: string, client: number, peer: number): string[] => [
+  `--data-dir=${folder}/etcd`,
+  `--listen-client-urls=http://127.0.0.1:${client}`,
+  `--advertise-client-urls=http://127.0.0.1:${client}`,
+  `--listen-peer-urls=http://127.0.0.1:${peer}`,
+  `--initial-advertise-peer-urls=http://127.0.0.1:${peer}`,
+  `--initial-cluster=default=http://127.0.0.1:${peer}`,
+  // A test's data need not survive a power cut.
+  '--unsafe-no-fsync',
+];
+
+const apiServerWords = (folder: string, etcd: number, port: number): string[] => [
+  `--etcd-servers=http://127.0.0.1:${etcd}`,
+  '--bind-address=127.0.0.1',
+  '--advertise-address=127.0.0.1',
+  `--secure-port=${port}`,
+  `--cert-dir=${folder}/certs`,
+  `--token-auth-file=${folder}/tokens`,
+  '--authorization-mode=Node,RBAC',
+  '--service-account-issuer=https://kubernetes.default.svc',
+  `--service-account-key-file=${folder}/sa.key`,
+  `--service-account-signing-key-file=${folder}/sa.key`,
+  '--service-cluster-ip-range=10.96.0.0/16',
+  // The service of the API itself would point to a loopback address, which no endpoint may have.
+  '--endpoint-reconciler-type=none',
+  '--allow-privileged=true',
+];
+
+const kubeconfigOf = (server: string): string =>
+  JSON.stringify({
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: [{ name: 'test', cluster: { server, 'insecure-skip-tls-verify': true } }],
+    users: [{ name: 'admin', user: { token: 'test-token' } }],
+    contexts: [{ name: 'test', context: { cluster: 'test', user: 'admin' } }],
+    'current-context': 'test',
+  });
+
+const ask = (url: string): Promise<{ status: number; body: string }> =>
+  new Promise((resolve, reject) => {
+    const headers = { authorization: 'Bearer test-token' };
+    const sent = request(url, { headers, rejectUnauthorized: false, agent: false }, (got) => {
+      let body = '';
+      got.setEncoding('utf8').on('data', (text: string) => {
+        body += text;
+      });
+      got.once('end', () => resolve({ status: got.statusCode!, body }));
+    });
+    sent.once('error', reject);
+    sent.end();
+  });
+
+async function until(what: () => Promise<boolean>, children: readonly ChildProcess[], folder: string): Promise<void> {
+  for (let i = 0; i < 600; i += 1) {
+    const gone = children.find((child) => child.exitCode !== null);
+    if (gone) throw new Error(`${gone.spawnfile} ended:\n${tail(folder, gone.spawnfile)}`);
+    if (await what().catch(() => false)) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error(`the API server is not ready after 60 s:\n${tail(folder, 'kube-apiserver')}`);
+}
+
+const tail = (folder: string, program: string): string =>
+  readFileSync(`${folder}/${program.split('/').at(-1)}.log`, 'utf8')
+    .split('\n')
+    .slice(-15)
+    .join('\n');
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const over = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGKILL');
+  await over;
+}

@@ -1,9 +1,11 @@
-import { preflight, totalMemory } from '../checks/preflight.js';
+import { preflight } from '../checks/preflight.js';
 import { UserError } from '../errors.js';
 import { type Applied, apply, type Planned, plan } from '../plan/apply.js';
 import { locked } from '../plan/lock.js';
 import { show } from '../plan/step.js';
+import { type HostFacts, probeHost } from '../probes/host.js';
 import { say } from '../say.js';
+import { endpointOf } from '../steps/record.js';
 import type { Setup } from '../steps/setup.js';
 import { firstKeyFile } from '../steps/setup.js';
 import { table } from '../table.js';
@@ -54,10 +56,21 @@ const options: Verb['options'] = [
   { flags: '--no-smoke', says: say('Leave out the smoke test at the end', '跳过最后的冒烟测试') },
 ];
 
-async function setupOf(input: Input, before: Deployment | undefined, world: World): Promise<Setup> {
+/** What this machine is, for the questions and the summary; a deployment that stands asks neither. */
+async function look(before: Deployment | undefined, world: World): Promise<HostFacts | undefined> {
+  if (before) return undefined;
+  return world.ui.wait(say('Looking at this machine', '正在查看本机'), () => probeHost(world));
+}
+
+async function setupOf(
+  input: Input,
+  before: Deployment | undefined,
+  facts: HostFacts | undefined,
+  world: World,
+): Promise<Setup> {
   const wish = await wishOf(input.options, before, world);
-  const asked = world.ui.interactive && before === undefined;
-  const answers = asked ? await guide(wish, (await totalMemory(world)) ?? 0, world) : {};
+  const asked = world.ui.interactive && facts !== undefined;
+  const answers = asked ? await guide(wish, (facts.usable.memoryMiB ?? 0) * 2 ** 20, world) : {};
   const full = asked ? await wishOf({ ...input.options, ...answers }, before, world) : wish;
   return decide(full, chooseModel(full.config, world), before, world);
 }
@@ -88,14 +101,28 @@ const planJson = (planned: Plan) => ({
   })),
 });
 
-function showSummary(setup: Setup, planned: Plan, world: World): void {
+/** GPUs that this target leaves idle are named: nobody shall wonder why they are. */
+function gpuRow(facts: HostFacts | undefined, world: World): string[][] {
+  const gpus = facts?.gpu?.picture.gpus ?? [];
+  if (gpus.length === 0) return [];
+  const name = `${gpus.length} × ${gpus[0]!.name ?? 'GPU'}`;
+  return [
+    [
+      'GPU',
+      world.ui.text(say(`${name}, not used: this target serves on the CPU`, `${name}，未使用：此目标在 CPU 上运行`)),
+    ],
+  ];
+}
+
+function showSummary(setup: Setup, planned: Plan, facts: HostFacts | undefined, world: World): void {
   const { ui } = world;
-  const { model, gateway } = setup;
+  const { model } = setup;
   const size = model.source.kind === 'download' ? ` (${(model.source.bytes / 1e9).toFixed(1)} GB)` : '';
   const rows = [
     [ui.text(say('target', '目标')), ui.text(say('this machine', '本机'))],
+    ...gpuRow(facts, world),
     [ui.text(say('model', '模型')), `${model.id}${size}`],
-    [ui.text(say('API', '接口')), `http://${gateway.host}:${gateway.port}/v1`],
+    [ui.text(say('API', '接口')), endpointOf(setup)],
     [ui.text(say('state', '状态目录')), setup.places.home],
   ];
   for (const line of table(rows, [], '  ')) ui.line(line);
@@ -156,7 +183,8 @@ export const verb: Verb = {
   ],
   async run(input, world) {
     const before = await readDeployment(world);
-    const setup = await setupOf(input, before, world);
+    const facts = await look(before, world);
+    const setup = await setupOf(input, before, facts, world);
     const planned = await plan(localSteps, setup, world);
     if (input.options.dryRun) {
       if (input.json) world.ui.out(`${JSON.stringify(planJson(planned), null, 2)}\n`);
@@ -165,7 +193,7 @@ export const verb: Verb = {
     }
     if (planned.every(({ actions }) => actions === undefined)) return finish(input, { changed: [] }, world);
     await preflight(setup, planned, world);
-    if (!input.json) showSummary(setup, planned, world);
+    if (!input.json) showSummary(setup, planned, facts, world);
     await confirm(world);
     return finish(input, await bringUp(setup, world), world);
   },

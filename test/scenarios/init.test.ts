@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { journalFile } from '../../src/plan/journal.js';
 import type { FakeWorld } from '../world/fake.js';
@@ -216,4 +218,11 @@ it('speaks Chinese', async () => {
   expect(await type(world, init)).toBe(0);
   expect(steps(world)[1]).toBe('✔ 带 Lua 模块的 nginx');
   expect(world.shown.join('\n')).toContain('密钥只显示这一次');
+});
+
+it('names GPUs that it leaves idle', async () => {
+  const stdout = readFileSync(join(import.meta.dirname, '../recordings/q-x-h200-x2.xml'), 'utf8');
+  const world = machine({ commands: [['nvidia-smi -q -x', { stdout }]] });
+  expect(await type(world, init)).toBe(0);
+  expect(world.shown.find((line) => line.includes('GPU'))).toContain('2 × NVIDIA H200, not used');
 });

@@ -94,6 +94,8 @@ export function machine(options: Machine = {}): FakeWorld {
       [/^cd \S+ && npm ci /, npm],
       [/engine\.js --probe/, { stdout: 'AVX2' }],
       ...(options.commands ?? []),
+      // What `probe` asks besides; this machine has no answers, and that is no fault.
+      [/^(sh -c|cat|nvidia-smi|uname|dmesg) /, { code: 127 }],
     ],
     onStart: async (line, pid, self) => {
       if (!line.includes('/dist/supervisor.js')) throw new Error(`nobody expected ${line}`);

@@ -6,7 +6,7 @@ import { figure, reportJson, reportLines } from '../bench/report.js';
 import { askOptions, loadOptions, settingsOf } from '../bench/settings.js';
 import { type Exit, UserError } from '../errors.js';
 import { say, type Text } from '../say.js';
-import { bearer, type Endpoint, endpointOf, endpointOptions, servedModels } from '../targets/endpoint.js';
+import { bearer, type Endpoint, endpointOf, endpointOptions, servedModels, trusting } from '../targets/endpoint.js';
 import type { Input, Verb } from '../verb.js';
 import type { World } from '../world.js';
 
@@ -59,11 +59,12 @@ function show(summary: Summary, input: Input, world: World): void {
   else for (const line of reportLines(summary, world.ui)) world.ui.line(line);
 }
 
-async function run(input: Input, world: World): Promise<Exit | undefined> {
+async function run(input: Input, given: World): Promise<Exit | undefined> {
   const { prompt, out } = input.options as { prompt?: string; out?: string };
   const wanted = settingsOf(input.options);
-  const text = prompt === undefined ? undefined : await textOf(world, prompt);
-  const endpoint = await endpointOf(input.options, world);
+  const text = prompt === undefined ? undefined : await textOf(given, prompt);
+  const endpoint = await endpointOf(input.options, given);
+  const world = trusting(endpoint, given);
   const settings: Settings = { url: endpoint.url, model: await modelOf(endpoint, world), ...wanted };
   const keeper = out === undefined ? undefined : new Keeper(await world.files.sink(path(world, out), false));
   const fold = new Fold();

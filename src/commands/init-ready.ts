@@ -17,10 +17,10 @@ export interface Ready {
 }
 
 /** A request that works when it is pasted into a shell. */
-export function curlLine({ endpoint, model }: Deployment, apiKey: string): string {
+export function curlLine({ endpoint, model, ca }: Deployment, apiKey: string): string {
   const body = JSON.stringify({ model, messages: [{ role: 'user', content: 'Hello' }], max_tokens: 64 });
   return [
-    `curl ${quote(`${endpoint}/chat/completions`)} \\`,
+    `curl ${ca === undefined ? '' : `--cacert ${quote(ca)} `}${quote(`${endpoint}/chat/completions`)} \\`,
     `  -H ${quote(`Authorization: Bearer ${apiKey}`)} \\`,
     `  -H ${quote('Content-Type: application/json')} \\`,
     `  -d ${quote(body)}`,

@@ -4,8 +4,8 @@ import { chosen, runSmoke, type SmokeReport, smokeChecks } from '../checks/smoke
 import { UserError } from '../errors.js';
 import { cliKeyFile } from '../gateway/cli-key.js';
 import { say } from '../say.js';
-import type { Deployment } from '../targets/deployment.js';
-import { type Endpoint, endpointOf, endpointOptions, servedModels } from '../targets/endpoint.js';
+import { type Deployment, trust } from '../targets/deployment.js';
+import { type Endpoint, endpointOf, endpointOptions, servedModels, trusting } from '../targets/endpoint.js';
 import type { Verb } from '../verb.js';
 import type { World } from '../world.js';
 
@@ -49,7 +49,8 @@ export async function smokeOf(deployment: Deployment, world: World): Promise<Smo
     ...{ baseUrl: deployment.endpoint, model: deployment.model, key },
     engineMetricsUrl: `http://${host}:${port}/metrics`,
   };
-  return showSmoke(target, smokeChecks, world);
+  const endpoint = { url: deployment.endpoint, ...(await trust(deployment, world)) };
+  return showSmoke(target, smokeChecks, trusting(endpoint, world));
 }
 
 export const verb: Verb = {
@@ -71,9 +72,11 @@ export const verb: Verb = {
       says: say('Any OpenAI endpoint, some of the checks', '检查任意 OpenAI 接口的部分项目'),
     },
   ],
-  async run(input, world) {
+  async run(input, given) {
     const checks = chosen((input.options.only as readonly string[] | undefined) ?? []);
-    const target = await targetOf(await endpointOf(input.options, world), world);
+    const endpoint = await endpointOf(input.options, given);
+    const world = trusting(endpoint, given);
+    const target = await targetOf(endpoint, world);
     const report = input.json ? await runSmoke(world, target, {}, checks) : await showSmoke(target, checks, world);
     if (input.json) world.ui.out(`${JSON.stringify(report, null, 2)}\n`);
     return report.passed ? undefined : 'problem';

@@ -3,7 +3,7 @@ import { UserError } from '../errors.js';
 import { cliKeyFile } from '../gateway/cli-key.js';
 import { say } from '../say.js';
 import type { Option, Value } from '../verb.js';
-import type { World } from '../world.js';
+import type { Http, HttpRequest, World } from '../world.js';
 import { needDeployment, trust } from './deployment.js';
 
 export interface Endpoint {
@@ -84,6 +84,18 @@ export async function endpointOf(options: Readonly<Record<string, Value>>, world
     ...(await trust(deployment, world)),
     engineMetricsUrl: `http://${host}:${port}/metrics`,
   };
+}
+
+/** The same world, but requests to the endpoint trust its CA. */
+export function trusting({ url, ca }: Pick<Endpoint, 'url' | 'ca'>, world: World): World {
+  if (ca === undefined) return world;
+  const base = `${new URL(url).origin}/`;
+  const trusted = (request: HttpRequest): HttpRequest => (request.url.startsWith(base) ? { ...request, ca } : request);
+  const http: Http = {
+    request: (request) => world.http.request(trusted(request)),
+    stream: (request, handler) => world.http.stream(trusted(request), handler),
+  };
+  return { ...world, http };
 }
 
 export const bearer = (key: string | undefined): Record<string, string> =>

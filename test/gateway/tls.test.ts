@@ -3,7 +3,9 @@ import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fingerprint, ownFiles } from '../../src/gateway/tls.js';
 import { systemHttp } from '../../src/hosts/http.js';
+import { trusting } from '../../src/targets/endpoint.js';
 import type { HttpRequest } from '../../src/world.js';
+import { fakeWorld } from '../world/fake.js';
 import type { BuildName } from './builds.js';
 import { startEngine, stream, type TestEngine } from './engine.js';
 import { apiKey, type Gateway, startGateway, testSettings, until } from './harness.js';
@@ -132,6 +134,14 @@ describe.each<BuildName>(['debian', 'current'])('HTTPS (%s nginx)', (nginx) => {
     await ended;
     // 60 pieces and the usage.
     expect(events.length).toBeGreaterThanOrEqual(60);
+  });
+
+  it('is trusted by the world of a command, which trusts nothing more for it', async () => {
+    const world = trusting({ url: `${gateway.url}/v1`, ca }, fakeWorld({ http: systemHttp }));
+    const { status } = await world.http.request({ url: `${gateway.url}/health` });
+    expect(status).toBe(200);
+    const elsewhere = gateway.url.replace('127.0.0.1', 'localhost');
+    await expect(world.http.request({ url: `${elsewhere}/health` })).rejects.toThrow(/self-signed|unable to/);
   });
 
   it('keeps connections that trust one CA from requests that trust another', async () => {

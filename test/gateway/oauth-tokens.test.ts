@@ -169,6 +169,15 @@ onBoth('tokens', { settings: (peers) => oauthSettings(peers, clients), workers: 
     expect(await ask(both.gateway, fresh)).toEqual({ status: 200 });
   });
 
+  it('settings whose clients could not be held to anything are not taken', async () => {
+    const before = await settings();
+    for (const change of [{ oauth: undefined }, { oauth: { issuer: 'x' } }, { clients: [{ id: 'c' }] }]) {
+      const response = await both.gateway.put({ ...before, revision: before.revision + 1, ...change } as never);
+      expect(response.status, JSON.stringify(change)).toBe(400);
+    }
+    expect(await settings()).toEqual(before);
+  });
+
   it('of the key before hold until its end; of one that is gone, no more', async () => {
     const token = await tokenOf(both.gateway);
     const third = { kid: 'key-3', secret: 'd'.repeat(43) };

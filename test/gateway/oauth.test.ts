@@ -65,6 +65,8 @@ onBoth('the token endpoint', { settings: (peers) => oauthSettings(peers, clients
   it('narrows the scope to what was asked for', async () => {
     const response = await form(both.gateway, { ...full, scope: 'model:n' });
     expect(await response.json()).toMatchObject({ scope: 'model:n' });
+    const tidied = await form(both.gateway, { ...full, scope: 'model:n  model:m model:n' });
+    expect(await tidied.json()).toMatchObject({ scope: 'model:m model:n' });
   });
 
   it('writes one audit line, with the client and never with a secret', async () => {

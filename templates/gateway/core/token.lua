@@ -8,6 +8,7 @@ local reply = require "core.reply"
 
 local M = {}
 local ANY = "model:*"
+local MOST = 64 -- narrower scopes that are kept of a client
 local invalid = reply.refusal(401, "invalid_token", "This access token is not valid here.")
 local expired = reply.refusal(401, "expired_token", "This access token has expired: ask /oauth2/token for another.")
 local hash
@@ -24,7 +25,12 @@ local function models_of(scope)
   return allowed, well
 end
 
+local kinds = { issuer = "string", audience = "string", ttlS = "number", leewayS = "number" }
+
 function M.compile(settings)
+  for name, kind in pairs(settings.oauth and kinds or {}) do
+    if type(settings.oauth[name]) ~= kind then error("oauth." .. name .. " is not a " .. kind, 0) end
+  end
   hash = hash or crypto.hmac_sha256(home.secrets.pepper)
   settings.client_by_id = {}
   for _, client in ipairs(settings.clients or {}) do
@@ -34,7 +40,7 @@ function M.compile(settings)
     for _, id in ipairs(client.models or { "*" }) do words[#words + 1] = "model:" .. id end
     client.scope = table.concat(words, " ")
     client.allowed = models_of(client.scope)
-    client.narrowed = {}
+    client.narrowed, client.narrowings = {}, 0
   end
   if settings.clients and not settings.oauth then error("clients without oauth", 0) end
 end
@@ -52,16 +58,19 @@ function M.client(settings, id, secret)
   if matches or (matched_previous and previous.endsAt > ngx.time()) then return client end
 end
 
---- @return the scope that is granted, or nil when more was asked for than the client may have
+--- @return the scope that is granted, each word once and in order, or nil when more was asked for than the client may have
 function M.grant(settings, client, wanted)
   if not wanted or wanted == "" then return client.scope end
   local allowed, well = models_of(wanted)
   if not well then return nil end
   if not allowed then return not client.allowed and ANY or nil end
+  local words = {}
   for id in pairs(allowed) do
     if client.allowed and not client.allowed[id] or not settings.model_by_id[id] then return nil end
+    words[#words + 1] = "model:" .. id
   end
-  return wanted
+  table.sort(words)
+  return table.concat(words, " ")
 end
 
 --- @return the token, or nil while there is no signing key
@@ -94,7 +103,10 @@ local function narrow(client, scope)
     for id in pairs(allowed) do allowed[id] = client.allowed[id] end
   end
   known = setmetatable({ allowed = allowed or client.allowed }, { __index = client })
-  client.narrowed[scope] = known
+  if client.narrowings < MOST then
+    client.narrowings = client.narrowings + 1
+    client.narrowed[scope] = known
+  end
   return known
 end
 

@@ -2,6 +2,7 @@
 import type { Command } from '../command.js';
 import type { World } from '../world.js';
 import { type NginxBuild, type NginxOptions, renderNginx } from './nginx.js';
+import { openapiText } from './openapi.js';
 import { type Secrets, type Settings, settingsText } from './settings.js';
 
 export interface GatewayPlan extends Omit<NginxOptions, 'build'> {
@@ -32,6 +33,7 @@ export const gatewayFolders = (plan: GatewayPlan): readonly { path: string; mode
 export const gatewayFiles = (plan: GatewayPlan, lua: Readonly<Record<string, string>>): readonly GatewayFile[] => [
   ...Object.entries(lua).map(([name, content]) => ({ path: `${plan.directory}/lua/${name}`, mode: 0o644, content })),
   { path: `${plan.directory}/nginx.conf`, mode: 0o644, content: renderNginx(plan) },
+  { path: `${plan.directory}/openapi.json`, mode: 0o644, content: openapiText() },
 ];
 
 /** Settings are readable by the workers; they hold hashes and no secret. */

@@ -7,6 +7,7 @@ local home = require "core.home"
 local id = require "policies.id"
 local limit_local = require "core.limit_local"
 local limit_redis = require "core.limit_redis"
+local openapi = require "endpoints.openapi"
 local metrics = require "core.metrics"
 local outcome = require "core.outcome"
 local peers = require "core.peers"
@@ -20,6 +21,7 @@ local endpoints = {
   models = require "endpoints.models",
   health = require "endpoints.health",
   token = require "endpoints.oauth",
+  openapi = openapi.serve,
 }
 
 local M = { admin = admin.serve, metrics = admin.metrics }
@@ -27,6 +29,7 @@ local M = { admin = admin.serve, metrics = admin.metrics }
 --- In the master. `options.user`: whom the workers run as, when the master is root.
 function M.init(options)
   home.open(ngx.config.prefix(), options.user)
+  openapi.load()
   token_keys.load()
   settings.load()
 end
@@ -72,6 +75,7 @@ function M.serve(route)
   return endpoints[route](req, req.now)
 end
 
+function M.resized()
 --- Each piece of an engine's answer on its way to the caller.
 function M.chunk()
   local req = request.current()

@@ -30,6 +30,8 @@ local M = {}
 --- Without them, only answers at temperature 0 are taken from and put into the cache (embeddings have none).
 --- @return 'use', 'refresh' (do not look, but store), or nil
 function M.wish(req, options)
+  -- Its answers are not in a form that can be replayed.
+  if req.route == "generate" then return nil end
   local asked, control = ngx.var.http_x_cache, ngx.var.http_cache_control
   if asked == "off" or (control and control:find("no-store", 1, true)) then return nil end
   local embeddings = req.route == "embeddings" and options.embeddings

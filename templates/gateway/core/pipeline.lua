@@ -10,7 +10,9 @@ local names = {
   "policies.method", -- what the route allows
   "policies.key", -- who calls
   "policies.body", -- in memory, JSON, one object
+  "policies.generate", -- /v1/text/generate as a text completion
   "policies.model", -- known, and within the key's scope
+  "policies.deepseek", -- thinking and reasoning_effort, as engines understand them
   "policies.version", -- blue or green, by weight
   "policies.limits", -- how much the key and its tenant may ask for
   "policies.cache", -- answers given before
@@ -20,6 +22,7 @@ local names = {
   "policies.broken", -- an error event where a stream breaks off
   "policies.unasked", -- usage of streams, asked for the limits' sake
   "policies.peer", -- load of the peers
+  "policies.generated", -- its answers
   "policies.metrics",
   "policies.audit",
 }

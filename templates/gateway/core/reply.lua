@@ -1,5 +1,6 @@
 -- A refusal is a value; here it becomes an answer in OpenAI's error shape.
 local cjson = require "cjson"
+local code_for = require "core.deepseek_codes"
 
 local M = {}
 
@@ -44,7 +45,7 @@ function M.refuse(req, refusal)
   if refusal.headers then
     for name, value in pairs(refusal.headers) do ngx.header[name] = value end
   end
-  return M.json(refusal.status, M.error_body(refusal))
+  return M.json(code_for(refusal), M.error_body(refusal))
 end
 
 return M

@@ -3,8 +3,10 @@
 return {
   chat = { methods = "POST", body = true },
   completions = { methods = "POST", body = true },
+  generate = { methods = "POST", body = true },
   embeddings = { methods = "POST", body = true },
   models = { methods = "GET" },
   health = { methods = "GET", open = true },
+  openapi = { methods = "GET", open = true },
   token = { methods = "POST", open = true },
 }

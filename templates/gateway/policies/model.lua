@@ -1,5 +1,5 @@
 -- The model that was asked for: known here, and within the key's scope. The engine is asked by the model's own name.
-local json = require "core.json"
+local edit = require "core.edit"
 local reply = require "core.reply"
 
 local function compile(settings)
@@ -28,7 +28,7 @@ local function access(req, settings)
     local text = "The model " .. shown .. " does not exist or you do not have access to it."
     return reply.refusal(404, "model_not_found", text, "model")
   end
-  if id ~= model.id then ngx.req.set_body_data(json.with(req.doc, "model", '"' .. model.id .. '"')) end
+  if id ~= model.id then edit.set(req, "model", '"' .. model.id .. '"') end
   req.model = model
 end
 

@@ -128,6 +128,27 @@ onBoth('tokens', { settings: (peers) => oauthSettings(peers, clients), workers: 
     expect(await ask(both.gateway, `${token}=`)).toMatchObject({ status: 401 });
   });
 
+  it('are as good the thousandth time, and a thousand others do not change that', async () => {
+    const token = await tokenOf(both.gateway);
+    expect(await ask(both.gateway, token)).toEqual({ status: 200 });
+    const list = (text: string) =>
+      fetch(`${both.gateway.url}/v1/models`, { headers: { authorization: `Bearer ${text}` } }).then(
+        async (response) => {
+          await response.text();
+          return response.status;
+        },
+      );
+    for (let i = 0; i < 1300; i += 50) {
+      const others = Array.from({ length: 50 }, (_, j) => forge(header, { ...claims(), jti: `${i + j}` }, signingKey));
+      expect(new Set(await Promise.all(others.map(list)))).toEqual(new Set([200]));
+    }
+    expect(await ask(both.gateway, token)).toEqual({ status: 200 });
+    // A token that was good ends with its time, though its signature is known.
+    const brief = forge(header, { ...claims(), exp: now() - 28 }, signingKey);
+    expect(await list(brief)).toBe(200);
+    await until('its end', async () => ((await list(brief)) === 401 ? true : undefined));
+  }, 40_000);
+
   it('allow for clocks that differ by 30 s', async () => {
     const late = forge(header, { ...claims(), exp: now() - 20 }, signingKey);
     const early = forge(header, { ...claims(), nbf: now() + 20, iat: now() + 20 }, signingKey);

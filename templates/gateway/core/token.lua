@@ -6,6 +6,8 @@ local jwt = require "core.jwt"
 local keys = require "core.token_keys"
 local reply = require "core.reply"
 
+local find = string.find
+
 local M = {}
 local ANY = "model:*"
 local MOST = 64 -- narrower scopes that are kept of a client
@@ -112,7 +114,27 @@ end
 
 --- Three parts between dots; an API key has none.
 function M.is(text)
-  return text:find("^[^.]*%.[^.]*%.[^.]*$") ~= nil
+  local first = find(text, ".", 1, true)
+  local second = first and find(text, ".", first + 1, true)
+  return second ~= nil and not find(text, ".", second + 1, true)
+end
+
+-- Tokens whose signature was found good with the keys of now: two generations of at most KEPT. Nothing that is not
+-- ours gets in, so that nobody can push out another's; what can change is held against the settings each time.
+local KEPT = 512
+local seen, older, count, of = {}, {}, 0, nil
+
+--- @return the claims and who signed, or nil
+local function verified(text)
+  local now = keys.now()
+  if of ~= now then seen, older, count, of = {}, {}, 0, now end
+  local known = seen[text] or older[text]
+  if known then return known.claims, known.signer end
+  local claims, signer = jwt.verify(text, now.by_header)
+  if not claims then return nil end
+  if count == KEPT then seen, older, count = {}, seen, 0 end
+  seen[text], count = { claims = claims, signer = signer }, count + 1
+  return claims, signer
 end
 
 local function times(claims, signer, oauth)
@@ -126,7 +148,7 @@ end
 
 --- What policies.key does with a bearer that is a token.
 function M.access(req, settings, text)
-  local claims, signer = jwt.verify(text, keys.now().by_header)
+  local claims, signer = verified(text)
   local oauth = settings.oauth
   if not claims or not oauth then return invalid end
   if claims.iss ~= oauth.issuer or claims.aud ~= oauth.audience then return invalid end

@@ -54,6 +54,7 @@ interface Route {
   readonly location: string;
   /** The engine's path; none when the gateway answers itself. */
   readonly engine?: string;
+  /** The answer's body is changed on its way. */
   readonly resized?: boolean;
   /** Bytes, where it is less than for all. */
   readonly maxBody?: number;
@@ -63,17 +64,19 @@ export const routes: readonly Route[] = [
   { name: 'chat', location: '= /v1/chat/completions', engine: '/v1/chat/completions' },
   { name: 'completions', location: '= /v1/completions', engine: '/v1/completions' },
   { name: 'embeddings', location: '= /v1/embeddings', engine: '/v1/embeddings' },
-  { name: 'models', location: '= /v1/models' },
   { name: 'generate', location: '= /v1/text/generate', engine: '/v1/completions', resized: true },
+  // DeepSeek's base URLs have no /v1; fill-in-the-middle is a text completion with a suffix.
+  { name: 'chat', location: '= /chat/completions', engine: '/v1/chat/completions' },
   { name: 'chat', location: '= /beta/chat/completions', engine: '/v1/chat/completions' },
   { name: 'completions', location: '= /beta/completions', engine: '/v1/completions' },
   { name: 'models', location: '= /models' },
+  { name: 'models', location: '= /v1/models' },
   { name: 'models', location: '^~ /v1/models/' },
   { name: 'health', location: '= /health' },
+  { name: 'openapi', location: '= /openapi.json' },
   { name: 'token', location: '= /oauth2/token', maxBody: 8192 },
 ];
 
-  { name: 'openapi', location: '= /openapi.json' },
 /** Statuses that nginx raises before or instead of Lua; 494 to 496 are its own for broken headers and TLS. */
 const raised = '400 404 405 408 411 413 414 416 431 494 495 496 500 501 505';
 
@@ -200,10 +203,10 @@ const location = (route: Route): string[] =>
       : [
           'set $args "";',
           `access_by_lua_block { require("gateway").access("${route.name}") }`,
+          ...(route.resized ? ['header_filter_by_lua_block { require("gateway").resized() }'] : []),
           'body_filter_by_lua_block { require("gateway").chunk() }',
           `proxy_pass http://engine${route.engine};`,
         ],
-          ...(route.resized ? ['header_filter_by_lua_block { require("gateway").resized() }'] : []),
   );
 
 /** Forward secrecy and AEAD alone. Tickets are off: their key would outlive forward secrecy until the next reload. */

@@ -75,7 +75,11 @@ function M.serve(route)
   return endpoints[route](req, req.now)
 end
 
+--- The head of an answer whose body will have another size.
 function M.resized()
+  if ngx.status == 200 then ngx.header.content_length = nil end
+end
+
 --- Each piece of an engine's answer on its way to the caller.
 function M.chunk()
   local req = request.current()

@@ -35,6 +35,8 @@ export interface LimitOptions {
 export interface ValidationOptions {
   /** Outside of the recommended ranges: refused rather than warned about in X-DeepSeek-Warning. */
   readonly strict: boolean;
+  /** Of the refusal: 400 as OpenAI has it, 422 as DeepSeek has it. */
+  readonly status: 400 | 422;
   /** From and to. */
   readonly temperature: readonly [number, number];
   readonly topP: readonly [number, number];
@@ -50,6 +52,7 @@ export const limitOptions = (given: Partial<LimitOptions> = {}): LimitOptions =>
 
 export const validationOptions = (given: Partial<ValidationOptions> = {}): ValidationOptions => ({
   strict: false,
+  status: 400,
   temperature: [0.1, 1],
   topP: [0.85, 0.95],
   messagesBytes: 16 * 1024,

@@ -137,9 +137,9 @@ for (const where of ['memory', 'Redis'] as const) {
 
     it('reserve no more than the cap, for an answer without an end too', async () => {
       await limit({ key: { tokensPerMinute: 100_000 }, reserveTokens: 500 });
-      for (const max of [undefined, 50_000, 1e300]) {
+      for (const max of [undefined, 50_000, 1e15]) {
         const body = { ...prompt, max_tokens: max };
-        const before = Number(header(await post({ max_tokens: 0 }), 'remaining-tokens'));
+        const before = Number(header(await post({ max_tokens: 1 }), 'remaining-tokens'));
         const after = Number(header(await post({ max_tokens: max }), 'remaining-tokens'));
         expect(before - after).toBeGreaterThan(reserved(body, 500) - 100);
         expect(before - after).toBeLessThan(reserved(body, 500) + 100);
@@ -219,7 +219,7 @@ for (const where of ['memory', 'Redis'] as const) {
       expect(full).toContain('"usage"');
       // Twice 10 by the engine's word.
       const third = await until('settled', async () => {
-        const response = await post({ max_tokens: 0 });
+        const response = await post({ max_tokens: 1 });
         await response.text();
         return Number(header(response, 'remaining-tokens')) > 800 ? response : undefined;
       });

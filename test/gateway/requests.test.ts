@@ -88,8 +88,9 @@ onBoth('requests', { settings }, (both) => {
   it.each(['/v1/chat/completions', '/v1/completions', '/v1/embeddings'])(
     '%s reaches the engine as it is',
     async (path) => {
-      expect((await both.gateway.post(hello, { path: `${path}?debug=1` })).status).toBe(200);
-      expect(both.engine.seen[0]).toMatchObject({ method: 'POST', url: path, body: JSON.stringify(hello) });
+      const body = { ...hello, prompt: 'hello', input: 'hello' };
+      expect((await both.gateway.post(body, { path: `${path}?debug=1` })).status).toBe(200);
+      expect(both.engine.seen[0]).toMatchObject({ method: 'POST', url: path, body: JSON.stringify(body) });
     },
   );
 
@@ -168,7 +169,7 @@ onBoth('requests', { settings }, (both) => {
     ['no model', '{}', 400, 'missing_model', 'model'],
     ['a model of the wrong type', '{"model":7}', 400, 'missing_model', 'model'],
     ['an unknown model', '{"model":"x\\"y"}', 404, 'model_not_found', 'model'],
-    ['a model without an engine', '{"model":"asleep"}', 503, 'no_engine', null],
+    ['a model without an engine', '{"model":"asleep","messages":[]}', 503, 'no_engine', null],
   ])('refuses a body of %s', async (_, body, status, code, param) => {
     const response = await both.gateway.post(body);
     expect(await response.json()).toMatchObject({ error: { code, param } });

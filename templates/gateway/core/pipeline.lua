@@ -12,6 +12,7 @@ local names = {
   "policies.body", -- in memory, JSON, one object
   "policies.generate", -- /v1/text/generate as a text completion
   "policies.model", -- known, and within the key's scope
+  "policies.validate", -- types and ranges of parameters
   "policies.deepseek", -- thinking and reasoning_effort, as engines understand them
   "policies.version", -- blue or green, by weight
   "policies.limits", -- how much the key and its tenant may ask for

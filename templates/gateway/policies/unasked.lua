@@ -1,16 +1,14 @@
 -- The tokens of a stream are known only when its usage is asked for. Where tokens are limited we ask, and take the event
 -- that tells it out of the answer for a caller who did not ask. Such events come whole: what is not yet ended by an empty
 -- line waits for its rest.
-local find, sub = string.find, string.sub
+local edit = require "core.edit"
 
-local ASKED = '"stream_options":{"include_usage":true},'
+local find, sub = string.find, string.sub
 
 local function access(req)
   local taken = req.taken
   if not taken or not taken.plan.tokens or not req.stream or req.doc.kinds.stream_options then return end
-  -- Another policy may have changed the body after it was opened: its opening brace is where it was.
-  local body, first = ngx.req.get_body_data(), req.doc.first
-  ngx.req.set_body_data(sub(body, 1, first) .. ASKED .. sub(body, first + 1))
+  edit.set(req, "stream_options", '{"include_usage":true}')
   req.unasked = ""
 end
 

@@ -179,6 +179,8 @@ const proxy = (options: NginxOptions): string[] => [
   'proxy_set_header traceparent $http_traceparent;',
   'proxy_set_header tracestate $http_tracestate;',
   'proxy_hide_header X-Request-Id;',
+  // Who may read an answer is ours to say.
+  'proxy_hide_header Access-Control-Allow-Origin;',
   'proxy_buffering off;',
   'proxy_ignore_client_abort off;',
   'proxy_connect_timeout 1s;',

@@ -2,6 +2,7 @@
 
 import type { BreakerOptions, DegradeOptions } from './breaker.js';
 import type { CacheOptions, RedisOptions } from './cache.js';
+import type { CorsOptions } from './cors.js';
 import type { LimitOptions, ValidationOptions } from './limits.js';
 import type { Client, OAuthOptions, TokenKeys } from './oauth.js';
 
@@ -62,6 +63,8 @@ export interface Settings {
   readonly limits?: LimitOptions;
   /** Absent: OpenAI's full ranges, without warnings. */
   readonly validation?: ValidationOptions;
+  /** Absent: no page of another origin may read an answer. */
+  readonly cors?: CorsOptions;
   readonly clients?: readonly Client[];
   /** There when clients are. */
   readonly oauth?: OAuthOptions;

@@ -7,6 +7,7 @@
 --   done(req, settings)                once, after the last byte
 local names = {
   "policies.id", -- X-Request-Id, in and out
+  "policies.cors", -- pages of other origins
   "policies.method", -- what the route allows
   "policies.key", -- who calls
   "policies.body", -- in memory, JSON, one object

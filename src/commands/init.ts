@@ -2,7 +2,7 @@ import { preflight } from '../checks/preflight.js';
 import { UserError } from '../errors.js';
 import { type Applied, apply, type Planned, plan } from '../plan/apply.js';
 import { locked } from '../plan/lock.js';
-import { show } from '../plan/step.js';
+import { needed, show } from '../plan/step.js';
 import { type HostFacts, probeHost } from '../probes/host.js';
 import { say } from '../say.js';
 import { endpointOf } from '../steps/record.js';
@@ -140,8 +140,9 @@ async function confirm(world: World): Promise<void> {
 
 async function bringUp(setup: Setup, world: World): Promise<Applied> {
   return locked(world, 'init', async () => {
-    const lines = localSteps.map(({ id, title }) => ({ id, title }));
-    return apply(localSteps, setup, world, await world.ui.tasks(lines));
+    const steps = needed(localSteps, setup);
+    const lines = steps.map(({ id, title }) => ({ id, title }));
+    return apply(steps, setup, world, await world.ui.tasks(lines));
   });
 }
 
@@ -185,7 +186,7 @@ export const verb: Verb = {
     const before = await readDeployment(world);
     const facts = await look(before, world);
     const setup = await setupOf(input, before, facts, world);
-    const planned = await plan(localSteps, setup, world);
+    const planned = await plan(needed(localSteps, setup), setup, world);
     if (input.options.dryRun) {
       if (input.json) world.ui.out(`${JSON.stringify(planJson(planned), null, 2)}\n`);
       else showPlan(planned, world);

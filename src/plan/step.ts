@@ -49,6 +49,8 @@ export interface Step<C> {
   /** Its id everywhere: in the journal, in --only and --skip, in errors, in the docs. */
   readonly id: string;
   readonly title: Text;
+  /** False where what is wanted has no use for it: then it is in no list. Without it, always. */
+  needed?(context: C): boolean;
   done(context: C, world: World): Promise<boolean>;
   apply(context: C, world: World): Promise<readonly Action[]>;
 }
@@ -59,6 +61,9 @@ export class NotYet extends Error {
     super(`known after ${after}`);
   }
 }
+
+export const needed = <C>(steps: readonly Step<C>[], context: C): readonly Step<C>[] =>
+  steps.filter((step) => step.needed?.(context) ?? true);
 
 const octal = (mode: number): string => mode.toString(8).padStart(4, '0');
 

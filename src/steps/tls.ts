@@ -84,8 +84,8 @@ const isServed =
 export const tls: Step<Setup> = {
   id: 'gateway.tls',
   title: say('TLS certificate', 'TLS 证书'),
+  needed: (setup) => setup.config.gateway.tls.mode !== 'off',
   async done(setup, world) {
-    if (setup.config.gateway.tls.mode === 'off') return true;
     return (await flaw(setup, world)) === undefined && !(await servesAnother(setup, world));
   },
   async apply(setup, world): Promise<readonly Action[]> {

@@ -30,7 +30,6 @@ describe('init on a bare machine', () => {
       '✔ The embedded engine, llama.cpp',
       '✔ The model',
       '✔ Keys and secrets',
-      '– TLS certificate',
       '✔ Gateway configuration',
       '✔ Engine and gateway running',
     ]);
@@ -145,7 +144,7 @@ describe('a kill', () => {
       expect(paths(world), `killed at ${k}`).toEqual(paths(undisturbed));
       if (world.shown[0] !== 'Nothing to change.') expect(keyOf(world)).toMatch(/^sk-/);
     }
-  });
+  }, 180_000);
 });
 
 describe('a machine that is not ready', () => {

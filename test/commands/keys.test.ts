@@ -45,7 +45,10 @@ async function keys(world: FakeWorld, words: string, options: Record<string, Val
 }
 
 const asked = async (secret: string): Promise<number> => {
-  const response = await gateway.post({ model: 'm' }, { headers: { authorization: `Bearer ${secret}` } });
+  const response = await gateway.post(
+    { model: 'm', messages: [{ role: 'user', content: 'hi' }] },
+    { headers: { authorization: `Bearer ${secret}` } },
+  );
   await response.text();
   return response.status;
 };

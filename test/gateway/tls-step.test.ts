@@ -56,10 +56,6 @@ const start = async (files = ownFiles(home.home)) => {
 };
 
 describe('gateway.tls', () => {
-  it('is done where no TLS is asked for', async () => {
-    expect(await tls.done(setup({}, 1), world())).toBe(true);
-  });
-
   it('makes a certificate for all that callers may say, and then is done', async () => {
     const context = setup({ mode: 'own-ca' }, 1, '0.0.0.0');
     expect(await tls.done(context, world())).toBe(false);

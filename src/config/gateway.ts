@@ -1,4 +1,5 @@
 import { say } from '../say.js';
+import { limits, validation } from './limits.js';
 import { bytes, object, port, string } from './schema.js';
 import { tls } from './tls.js';
 
@@ -27,6 +28,8 @@ export const gateway = object(
       initial: '4MiB',
     }),
     tls,
+    limits,
+    validation,
   },
   { says: say('The gateway: what people call.', '网关：对外提供服务的入口。') },
 );

@@ -13,17 +13,18 @@ import {
 } from '../gateway/files.js';
 import { makeKey, makeSecret } from '../gateway/keys.js';
 import {
+  next,
   noSettings,
   readSettings,
   type Secrets,
   type ServedModel,
   type Settings,
   withKey,
-  withModels,
 } from '../gateway/settings.js';
 import { type Action, NotYet, type Step } from '../plan/step.js';
 import { say } from '../say.js';
 import type { World } from '../world.js';
+import { limitsOf, validationOf } from './limits.js';
 import { findNginx } from './nginx.js';
 import { engineKeyFile, firstKeyFile, type Setup, tlsFilesOf } from './setup.js';
 
@@ -61,8 +62,26 @@ async function current(world: World, home: string): Promise<Settings | undefined
   return text === undefined ? undefined : readSettings(text);
 }
 
-const serves = (settings: Settings | undefined, setup: Setup): boolean =>
-  settings !== undefined && JSON.stringify(settings.models) === JSON.stringify(servedModels(setup));
+/** What of the settings comes from the configuration. */
+function configured(setup: Setup): Pick<Settings, 'models' | 'limits' | 'validation'> {
+  const limits = limitsOf(setup.config);
+  return { models: servedModels(setup), ...(limits ? { limits } : {}), validation: validationOf(setup.config) };
+}
+
+function withConfigured({ limits: _, ...settings }: Settings, setup: Setup): Settings {
+  return next(settings, configured(setup));
+}
+
+function serves(settings: Settings | undefined, setup: Setup): boolean {
+  if (settings === undefined) return false;
+  const { models, limits, validation } = configured(setup);
+  const pairs = [
+    [settings.models, models],
+    [settings.limits, limits],
+    [settings.validation, validation],
+  ] as const;
+  return pairs.every(([is, wanted]) => JSON.stringify(is) === JSON.stringify(wanted));
+}
 
 async function secretsDone(setup: Setup, world: World): Promise<boolean> {
   const { home } = setup.places;
@@ -84,7 +103,7 @@ export const secrets: Step<Setup> = {
     const made: Secrets = { pepper: secret(), adminKey: secret(), engineKey: secret() };
     const cli = makeKey(world.random(38), made.pepper, { name: 'cli' }, now);
     const first = makeKey(world.random(38), made.pepper, { name: 'first' }, now);
-    const settings = withModels(withKey(withKey(noSettings, cli.key), first.key), servedModels(setup));
+    const settings = withConfigured(withKey(withKey(noSettings, cli.key), first.key), setup);
     const write = (path: string, name: string, content: string): Action => ({
       kind: 'write',
       path,
@@ -123,7 +142,7 @@ export const gateway: Step<Setup> = {
       // Without any settings yet, the step before this one writes them, models included.
       ...(settings === undefined || serves(settings, setup)
         ? []
-        : [{ kind: 'write', ...settingsAsFile(directory, withModels(settings, servedModels(setup))) } as const]),
+        : [{ kind: 'write', ...settingsAsFile(directory, withConfigured(settings, setup)) } as const]),
     ];
   },
 };

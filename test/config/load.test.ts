@@ -19,13 +19,26 @@ const problems = (text: string) => problemsOf(() => load(text, 'deepseek.yaml'))
 describe('a file', () => {
   test('the least there can be gives the defaults, and says that nothing was set', async () => {
     const { config, given } = merge(await load('version: 1\n', 'deepseek.yaml'), []);
+    const unbounded = {
+      requestsPerMinute: 'none',
+      tokensPerMinute: 'none',
+      tokensPerDay: 'none',
+      concurrent: 'none',
+    };
     expect(config).toEqual({
       version: 1,
       name: 'default',
       target: 'local',
       model: { hub: 'huggingface' },
       engine: { threads: 'auto', sequences: 4, contextSize: 4096, queue: 64 },
-      gateway: { host: '127.0.0.1', port: 8080, maxBodyBytes: 4 * 1024 * 1024, tls: { mode: 'off', names: [] } },
+      gateway: {
+        host: '127.0.0.1',
+        port: 8080,
+        maxBodyBytes: 4 * 1024 * 1024,
+        tls: { mode: 'off', names: [] },
+        limits: { key: unbounded, tenant: unbounded, perEngine: 'none', reserveTokens: 1024 },
+        validation: { strict: false, status: 400 },
+      },
     });
     expect([...given.keys()]).toEqual(['version']);
   });

@@ -1,0 +1,31 @@
+import { defineConfig } from 'vitest/config';
+
+/** Rooms whose tests start nginx, Redis, sshd, the engine or the supervisor and hold them to milliseconds. */
+const real = ['gateway', 'supervisor', 'embedded', 'hosts-contract', 'journey'].map(
+  (room) => `test/${room}/**/*.test.ts`,
+);
+
+const shared = { testTimeout: 30_000, hookTimeout: 60_000 };
+
+export default defineConfig({
+  root: new URL('..', import.meta.url).pathname,
+  test: {
+    projects: [
+      {
+        test: { name: 'decisions', include: ['test/**/*.test.ts'], exclude: real, maxWorkers: 2, ...shared },
+      },
+      {
+        test: {
+          name: 'real',
+          include: real,
+          ...shared,
+          // One file after another, and after the rest: what one takes of two cores another would miss.
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+          // A shared machine stands still for seconds now and then; what is broken fails twice.
+          retry: 1,
+        },
+      },
+    ],
+  },
+});

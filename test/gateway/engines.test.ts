@@ -32,6 +32,24 @@ onBoth('three engines', { engines: 3 }, (both) => {
     expect(line).toMatchObject({ attempts: 2, outcome: 'complete', status: 200 });
   });
 
+  it.each([
+    ['a reset', reset],
+    ['502', status(502)],
+  ])('a stream after %s comes whole from the next peer', async (_, behaviour) => {
+    for (const headMs of [0, 50]) {
+      let asked = 0;
+      everywhere(both.engines, (request, response, socket) => {
+        asked += 1;
+        return (asked === 1 ? behaviour : stream(5, 10, headMs))(request, response, socket);
+      });
+      const response = await both.gateway.post({ ...hello, stream: true });
+      const events = (await response.text()).split('\n\n').filter(Boolean);
+      expect(events).toHaveLength(7);
+      expect(events.at(-1)).toBe('data: [DONE]');
+      expect(asked).toBe(2);
+    }
+  });
+
   it('after one failure the peer is asked again: nobody is marked dead for ten seconds', async () => {
     everywhere(both.engines, status(502));
     await (await both.gateway.post(hello)).text();

@@ -1,5 +1,6 @@
 -- Engines that fail are left alone for a while: a breaker for each peer and each version. Which version then answers is
 -- core.degrade's; a request for which none is left may still be answered from the cache, which stands before this.
+local broken = require "policies.broken"
 local breakers = require "core.breakers"
 local metrics = require "core.metrics"
 local peers = require "core.peers"
@@ -67,7 +68,7 @@ local function chunk(req, data, last)
   if not req.now.breaker then return end
   if #data > 0 then return breakers.first_byte(req) end
   -- An empty piece that is not the last, after the engine's answer was over: it was broken off.
-  if not last and ngx.status == 200 and ngx.var.upstream_response_time ~= "-" then req.broke = true end
+  if not last and ngx.status == 200 and not broken.under_way() then req.broke = true end
 end
 
 --- Others do the rescuing; that it was needed is what counts here.

@@ -59,9 +59,10 @@ function day.add(bound, more, _, date)
   if more ~= 0 then dict:incr(bound.key .. date, more, 0, DAYS) end
 end
 
---- Those workers that are alive. A new one is seen at once, for it raises the number.
+--- Those workers that are alive. A new one is seen at once, for it raises the number, which is read too often to be what
+--- a full dictionary throws out.
 local function alive()
-  local now = dict:get "workers"
+  local now = dict:get "workers" or newest or 0
   if now ~= newest then
     for id = (newest or 0) + 1, now do workers[#workers + 1] = id end
     newest = now

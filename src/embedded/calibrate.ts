@@ -43,19 +43,21 @@ export async function calibrate(
   const usable = usableThreads(limits);
   const measured: Measured[] = [];
   const width = Math.min(4, sequences);
-  const tried = wanted === 'auto' ? candidates(usable) : [];
-  for (const threads of tried.length > 1 ? tried : []) {
+  const tried = wanted === 'auto' && usable > 1 ? candidates(usable) : [];
+  for (const threads of tried) {
     context.setThreads(threads);
     const alone = await speed(context, token, 1);
     measured.push({ threads, alone: Math.round(alone), together: Math.round(await speed(context, token, width)) });
   }
   const threads = wanted !== 'auto' ? wanted : measured.length > 0 ? chooseThreads(measured) : usable;
   context.setThreads(threads);
-  const why =
-    wanted !== 'auto'
-      ? 'configured'
-      : measured.length > 0
-        ? `the best of those measured, a further thread counted only from a tenth more speed on`
-        : 'one thread is all that this process may use';
-  return { threads, why, usable, measured };
+  return { threads, why: why(wanted, limits, usable), usable, measured };
+}
+
+function why(wanted: number | 'auto', limits: CpuLimits, usable: number): string {
+  if (wanted !== 'auto')
+    return wanted > usable ? `configured, though only ${usable} can run undisturbed` : 'configured';
+  const left = 'one core is left to the event loop and the gateway';
+  if (usable > 1) return `the fastest of those measured; ${left}`;
+  return limits.cores > 1 ? left : 'there is one core';
 }

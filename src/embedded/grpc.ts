@@ -17,6 +17,7 @@ import type { Door } from './door.js';
 import { frame, GrpcError, grpcError, percentEncoded, status, timeoutMs, unframe } from './frames.js';
 import { allowed } from './key.js';
 import type { Log } from './log.js';
+import { Pacer } from './pacer.js';
 import { invalid, Problem, unauthorized } from './problem.js';
 import { bytesOf, decode, encode } from './protobuf.js';
 import { type Outlet, replyTo } from './reply.js';
@@ -91,6 +92,7 @@ const chunk = (json: string, finished: boolean): Buffer =>
 
 class GrpcOutlet implements Outlet {
   private pending: Buffer[] = [];
+  private readonly pacer = new Pacer(() => this.flush());
   private closing = false;
   private ended = false;
 
@@ -103,8 +105,9 @@ class GrpcOutlet implements Outlet {
   }
 
   private write(framed: Buffer): void {
-    if (this.pending.length === 0) queueMicrotask(() => this.flush());
     this.pending.push(framed);
+    if (this.closing) this.pacer.end();
+    else this.pacer.soon();
   }
 
   private flush(): void {

@@ -4,11 +4,11 @@ import { GgufTruncated, type MetaValue, readGgufMeta } from '../models/gguf.js';
 import type { Addon, AddonContext, AddonModel, AddonSampler, SamplerConfig } from './addon.js';
 import { pieceOf } from './pieces.js';
 import type { Message, Sampling } from './request.js';
+import { chunkFor } from './threads.js';
 
 export interface ContextSize {
   readonly sequences: number;
   readonly contextSize: number;
-  readonly chunk: number;
 }
 
 const metaSteps = [1 << 20, 1 << 24, 1 << 27];
@@ -61,6 +61,8 @@ export class Model {
     context: AddonContext,
     private readonly template: Renderer | undefined,
     meta: Map<string, MetaValue>,
+    /** Prompt tokens in one step, at most. */
+    readonly chunk: number,
   ) {
     this.context = context;
     this.vocabulary = model.getVocabularyType();
@@ -77,9 +79,10 @@ export class Model {
     const gpu = addon.getGpuType() ? 999 : 0;
     const model = new addon.AddonModel(file, { addonExports: addon, gpuLayers: gpu, useMmap: true });
     if (!(await model.init())) throw new Error('llama.cpp does not take the model file');
+    const chunk = gpu > 0 ? 256 : chunkFor(model.getTotalParameters(), threads);
     const context = new addon.AddonContext(model, {
       contextSize: size.contextSize * size.sequences,
-      batchSize: size.chunk + size.sequences,
+      batchSize: chunk + size.sequences,
       sequences: size.sequences,
       threads,
       flashAttention: 'auto',
@@ -87,7 +90,7 @@ export class Model {
     if (!(await context.init())) throw new Error('llama.cpp could not make a context; is there memory enough?');
     const template = templateOf(meta);
     const renderer = template === undefined ? undefined : new addon.AddonJinjaRenderer(template);
-    return new Model(addon, model, context, renderer, meta);
+    return new Model(addon, model, context, renderer, meta, chunk);
   }
 
   /** What the token says; remembered, so that a token costs a look-up. */

@@ -20,8 +20,8 @@ interface Delivery {
 
 const first = Uint32Array.of(0);
 const none = new Uint32Array(0);
-/** Prompt tokens a step may take while others speak: bounds how long they fall silent. */
-const politeChunk = 128;
+/** In a token's place. */
+const broken = -2;
 const failuresToGiveUp = 3;
 
 export class Scheduler {
@@ -142,16 +142,14 @@ export class Scheduler {
   }
 
   private admit(): void {
-    while (this.waiting.length > 0) {
-      const free = this.slots.filter(({ job }) => job === undefined);
-      if (free.length === 0) return;
-      this.start(this.waiting.shift()!, free);
-    }
+    while (this.waiting.length > 0 && this.start(this.waiting[0]!)) this.waiting.shift();
   }
 
-  private start(job: Job, free: readonly Slot[]): void {
+  /** False: no sequence is free. */
+  private start(job: Job): boolean {
     const { prompt, reuse, sink } = job.work;
-    const picked = pickSlot(prompt, free, reuse, free.length === this.slots.length);
+    const picked = pickSlot(prompt, this.slots, reuse);
+    if (picked === undefined) return false;
     const { slot } = picked;
     let { kept } = picked;
     if (kept > 0 && !this.context.removeTokenCellsFromSequence(slot.id, kept, -1)) kept = 0;
@@ -167,57 +165,67 @@ export class Scheduler {
     } catch {
       this.finish(job, 'error');
     }
+    return true;
   }
 
   /** Fills the batch; answers whose logits are wanted, or undefined when there is nothing to do. */
   private fill(): Wanted | undefined {
-    const jobs = this.running().flatMap(({ job }) => (job && !job.over ? [job] : []));
+    const jobs: Job[] = [];
+    for (const { job } of this.slots) if (job !== undefined && !job.over) jobs.push(job);
     if (jobs.length === 0) return undefined;
     const chunks = this.chunks(jobs);
-    this.context.initBatch(chunks.reduce((sum, { length }) => sum + length, 0));
+    let size = 0;
+    for (const { length } of chunks) size += length;
+    this.context.initBatch(size);
     const wanted: Wanted = { jobs: [], logits: [] };
-    for (const [i, job] of jobs.entries()) {
-      const chunk = chunks[i]!;
-      if (chunk.length === 0) continue;
-      const { id, tokens } = job.slot!;
-      if (chunk !== job.next) job.read += chunk.length;
-      const last = job.read === job.work.prompt.length;
-      const logitsOf = !last ? none : chunk.length === 1 ? first : Uint32Array.of(chunk.length - 1);
-      const [place] = this.context.addToBatch(id, tokens.length, chunk, logitsOf);
-      for (const token of chunk) tokens.push(token);
-      if (place === undefined) continue;
-      wanted.jobs.push(job);
-      wanted.logits.push(place);
-    }
+    for (let i = 0; i < jobs.length; i++) this.add(jobs[i]!, chunks[i]!, wanted);
     return wanted;
+  }
+
+  private add(job: Job, chunk: Uint32Array, wanted: Wanted): void {
+    if (chunk.length === 0) return;
+    const { id, tokens } = job.slot!;
+    if (chunk !== job.next) job.read += chunk.length;
+    const last = job.read === job.work.prompt.length;
+    const logitsOf = !last ? none : chunk.length === 1 ? first : Uint32Array.of(chunk.length - 1);
+    const places = this.context.addToBatch(id, tokens.length, chunk, logitsOf);
+    for (let i = 0; i < chunk.length; i++) tokens.push(chunk[i]!);
+    if (!last) return;
+    wanted.jobs.push(job);
+    wanted.logits.push(places[0]!);
   }
 
   /** What each job takes into the next step: who speaks one token, who reads as much as there is room, first come first. */
   private chunks(jobs: readonly Job[]): Uint32Array[] {
+    const chunks = jobs.map(({ next }) => next);
     const reading = jobs.filter(({ read, work }) => read < work.prompt.length);
-    let room = reading.length < jobs.length ? politeChunk : this.limits.chunk;
-    const chunks = new Map<Job, Uint32Array>();
+    if (reading.length === 0) return chunks;
+    let room = this.limits.chunk;
     for (const job of reading.sort((a, b) => a.arrival - b.arrival)) {
       const chunk = job.work.prompt.subarray(job.read, job.read + room);
       room -= chunk.length;
-      chunks.set(job, chunk);
+      chunks[jobs.indexOf(job)] = chunk;
     }
-    return jobs.map((job) => chunks.get(job) ?? job.next);
+    return chunks;
   }
 
   private async sample({ jobs, logits }: Wanted): Promise<void> {
-    const failed = (): number => -2;
-    const sampling = jobs.map((job, i) =>
-      job.over ? -1 : this.context.sampleToken(logits[i]!, job.sampler!).catch(failed),
-    );
-    const tokens = await Promise.all(sampling);
-    for (const [i, job] of jobs.entries()) if (!job.over) this.sampled(job, tokens[i]!);
+    const sampling = jobs.map((job, i) => (job.over ? -1 : this.context.sampleToken(logits[i]!, job.sampler!)));
+    let tokens: number[];
+    try {
+      tokens = await Promise.all(sampling);
+    } catch {
+      // One sampler broke: its own answer fails, when all others have their tokens.
+      const settled = await Promise.allSettled(sampling);
+      tokens = settled.map((one) => (one.status === 'fulfilled' ? one.value : broken));
+    }
+    for (let i = 0; i < jobs.length; i++) if (!jobs[i]!.over) this.sampled(jobs[i]!, tokens[i]!);
   }
 
   private sampled(job: Job, token: number): void {
     const { work } = job;
     if (token < 0 || (this.isEnd(token) && !work.ignoreEos)) {
-      this.push({ job, token: undefined, ending: token === -2 ? 'error' : 'stop' });
+      this.push({ job, token: undefined, ending: token === broken ? 'error' : 'stop' });
       return;
     }
     job.next[0] = token;

@@ -15,10 +15,9 @@ import { Metrics } from './metrics.js';
 import { Model } from './model.js';
 import { Scheduler } from './scheduler.js';
 import { State } from './state.js';
+import { usableThreads } from './threads.js';
 import type { Sink } from './work.js';
 
-/** Prompt tokens in one step: enough for the matrix kernels, few enough that the others hardly notice. */
-const chunk = 256;
 /** For the last error events to reach their clients. */
 const cutAfterMs = 200;
 
@@ -55,7 +54,9 @@ async function load(config: EngineConfig, log: Log, onBroken: (error: Error) => 
     if (text !== '') log('llama.cpp', { text }, level <= 2 ? 'error' : 'warn');
   });
   const { sequences, contextSize, queue } = config;
-  const model = await Model.load(addon, config.model.file, { sequences, contextSize, chunk }, 1);
+  const limits = cpuLimits();
+  const size = { sequences, contextSize };
+  const model = await Model.load(addon, config.model.file, size, usableThreads(limits));
   log('model.loaded', {
     model: config.model.id,
     description: model.description,
@@ -65,12 +66,11 @@ async function load(config: EngineConfig, log: Log, onBroken: (error: Error) => 
   if (contextSize > model.trainedContext) {
     log('context.long', { contextSize, trained: model.trainedContext }, 'warn');
   }
-  const limits = cpuLimits();
   const token = model.tokenize('1', false)[0] ?? 0;
   const chosen = await calibrate(model.context, token, sequences, limits, config.threads);
   log('threads', { ...chosen, cpus: limits.allowed.length, cores: limits.cores, quota: limits.quota });
-  const size = { sequences, contextSize, chunk, queue };
-  const scheduler = new Scheduler(model.context, size, (end) => model.isEnd(end), onBroken);
+  const all = { ...size, chunk: model.chunk, queue };
+  const scheduler = new Scheduler(model.context, all, (end) => model.isEnd(end), onBroken);
   await firstWord(scheduler, model);
   return { model, scheduler, metrics: new Metrics(config.model.id), modelId: config.model.id, contextSize };
 }

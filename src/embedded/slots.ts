@@ -34,18 +34,19 @@ function shared(prompt: Uint32Array, { tokens }: Slot): number {
 }
 
 /**
- * The sequence for a new prompt, and how many tokens of its cache to keep: the longest beginning in common, if `reuse`;
- * else the lowest free, for llama.cpp computes neighbours together; when all are free, the one unused for longest.
+ * The free sequence for a new prompt, and how many tokens of its cache to keep. The longest beginning in common, if
+ * `reuse`; else one between or beside running ones, for llama.cpp computes neighbours in one go and each gap costs a
+ * pass of its own; among equals the one unused for longest. Undefined when none is free.
  */
 export function pickSlot(
   prompt: Uint32Array,
-  free: readonly Slot[],
+  slots: readonly Slot[],
   reuse: boolean,
-  allFree: boolean,
-): { readonly slot: Slot; readonly kept: number } {
-  const ranked = (reuse ? free : []).map((slot) => ({ slot, kept: shared(prompt, slot) }));
-  const best = ranked.sort((a, b) => b.kept - a.kept)[0];
-  if (best !== undefined && best.kept > 0) return best;
-  const slot = allFree ? free.reduce((oldest, next) => (next.usedBy < oldest.usedBy ? next : oldest)) : free[0]!;
-  return { slot, kept: 0 };
+): { readonly slot: Slot; readonly kept: number } | undefined {
+  const neighbours = ({ id }: Slot): number =>
+    Number(slots[id - 1]?.job !== undefined) + Number(slots[id + 1]?.job !== undefined);
+  return slots
+    .filter(({ job }) => job === undefined)
+    .map((slot) => ({ slot, kept: reuse ? shared(prompt, slot) : 0, neighbours: neighbours(slot) }))
+    .sort((a, b) => b.kept - a.kept || b.neighbours - a.neighbours || a.slot.usedBy - b.slot.usedBy)[0];
 }

@@ -1,4 +1,5 @@
 import type { ServerResponse } from 'node:http';
+import { Pacer } from './pacer.js';
 import type { Problem } from './problem.js';
 import type { Outlet } from './reply.js';
 import { sendJson, sendProblem } from './respond.js';
@@ -10,10 +11,11 @@ const headers = {
   'x-accel-buffering': 'no',
 };
 
-/** HTTP: server-sent events, or one JSON document. What one step of the model brings goes out in one write. */
+/** HTTP: server-sent events, or one JSON document. */
 export class HttpOutlet implements Outlet {
   private pending = '';
   private closing = false;
+  private readonly pacer = new Pacer(() => this.flush());
 
   constructor(private readonly response: ServerResponse) {}
 
@@ -22,14 +24,14 @@ export class HttpOutlet implements Outlet {
   }
 
   part(json: string): void {
-    if (this.pending === '') queueMicrotask(() => this.flush());
     this.pending += `data: ${json}\n\n`;
+    this.pacer.soon();
   }
 
   private flush(): void {
     const { pending, response } = this;
     this.pending = '';
-    if (response.destroyed) return;
+    if (response.destroyed || response.writableEnded) return;
     if (this.closing) response.end(pending);
     else response.write(pending);
   }
@@ -37,6 +39,7 @@ export class HttpOutlet implements Outlet {
   close(): void {
     this.part('[DONE]');
     this.closing = true;
+    this.pacer.end();
   }
 
   whole(json: string): void {
@@ -52,5 +55,6 @@ export class HttpOutlet implements Outlet {
     // The status is long gone: the error is an event, and no [DONE] follows.
     this.part(problem.json());
     this.closing = true;
+    this.pacer.end();
   }
 }

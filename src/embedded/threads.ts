@@ -1,6 +1,6 @@
 /**
  * How many threads llama.cpp may use. Its threads spin at every barrier: with one more than there are free cores a step
- * waits for the scheduler instead of the computation, and speed falls by orders of magnitude. So: never more than the
+ * waits for the scheduler instead of the computation, and speed falls by orders of magnitude. So: never as many as the
  * process may really use, and among the candidates what a short measurement shows.
  */
 
@@ -56,16 +56,19 @@ export function quotaFolders(procCgroup: string): { readonly v2: readonly string
   return { v2, v1 };
 }
 
-/** Threads that can run at the same time: whole CPUs of the quota, physical cores, at least one. */
+/**
+ * Threads that can compute undisturbed: whole CPUs of the quota, physical cores, and of these all but one, which the event
+ * loop, the gateway and everybody else need. Measured on two shared CPUs: with one thread 400 tokens/s come as 400, with
+ * two as 450 on a quiet machine and as 5 on a busy one.
+ */
 export function usableThreads({ allowed, quota, cores }: CpuLimits): number {
   const granted = quota === undefined ? Number.POSITIVE_INFINITY : Math.floor(quota);
-  return Math.max(1, Math.min(granted, cores, allowed.length));
+  return Math.max(1, Math.min(granted, cores, allowed.length) - 1);
 }
 
-/** What is worth measuring: all, one less (for the event loop and the gateway), half, and one. Ascending. */
+/** What is worth measuring: all, half, and one (small models gain nothing from more). Ascending. */
 export function candidates(usable: number): number[] {
-  const wanted = [1, Math.ceil(usable / 2), usable - 1, usable];
-  return [...new Set(wanted.filter((threads) => threads >= 1))].sort((a, b) => a - b);
+  return [...new Set([1, Math.ceil(usable / 2), usable])].sort((a, b) => a - b);
 }
 
 export interface Measured {
@@ -83,4 +86,18 @@ const worthIt = 1.1;
 export function chooseThreads(measured: readonly Measured[]): number {
   const score = ({ alone, together }: Measured): number => Math.sqrt(alone * together);
   return measured.reduce((best, next) => (score(next) > score(best) * worthIt ? next : best)).threads;
+}
+
+/** Multiply-adds a second of one thread on today's processors, roughly; only the order of magnitude matters. */
+const threadSpeed = 20e9;
+/** Seconds for which those who speak may fall silent while a prompt is read. */
+const patience = 0.5;
+
+/**
+ * Prompt tokens to read in one step: what takes about half a second. By size and threads alone, not by the clock, so that
+ * the same model on the same machine computes the same bits.
+ */
+export function chunkFor(parameters: number, threads: number): number {
+  const tokens = (patience * threads * threadSpeed) / Math.max(1, parameters);
+  return 2 ** Math.floor(Math.log2(Math.min(256, Math.max(16, tokens))));
 }

@@ -184,7 +184,7 @@ describe('the scheduler', () => {
   });
 
   it('lets speakers speak while a long prompt is read, and reads first come first', async () => {
-    const { scheduler, context } = rig({ chunk: 200, contextSize: 2000 });
+    const { scheduler, context } = rig({ chunk: 128, contextSize: 2000 });
     const speaker = new Heard();
     scheduler.submit([work([1, 2], 30, speaker, { ignoreEos: true })]);
     while (speaker.tokens.length < 2) await turn();

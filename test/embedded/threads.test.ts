@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import {
   candidates,
   chooseThreads,
+  chunkFor,
   quotaFolders,
   readAllowed,
   readCfs,
@@ -44,16 +45,16 @@ describe('what the kernel says', () => {
 
 describe('how many threads', () => {
   it.each([
-    ['all cores', { allowed: [0, 1, 2, 3], cores: 4 }, 4],
-    ['not the hyperthreads', { allowed: [0, 1, 2, 3], cores: 2 }, 2],
-    ['whole CPUs of the quota', { allowed: [0, 1, 2, 3], cores: 4, quota: 2.9 }, 2],
+    ['all cores but one', { allowed: [0, 1, 2, 3], cores: 4 }, 3],
+    ['not the hyperthreads', { allowed: [0, 1, 2, 3, 4, 5], cores: 3 }, 2],
+    ['whole CPUs of the quota', { allowed: [0, 1, 2, 3], cores: 4, quota: 3.9 }, 2],
     ['one at the least', { allowed: [0], cores: 1, quota: 0.5 }, 1],
   ])('%s', (_, limits, threads) => expect(usableThreads(limits)).toBe(threads));
 
   it('candidates rise, end with all and never go beyond', () => {
     expect(candidates(1)).toEqual([1]);
     expect(candidates(2)).toEqual([1, 2]);
-    expect(candidates(8)).toEqual([1, 4, 7, 8]);
+    expect(candidates(7)).toEqual([1, 4, 7]);
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 512 }), (usable) => {
         const list = candidates(usable);
@@ -69,4 +70,14 @@ describe('how many threads', () => {
     expect(chooseThreads([one, { threads: 2, alone: 410, together: 830 }])).toBe(1);
     expect(chooseThreads([one, { threads: 2, alone: 700, together: 1500 }])).toBe(2);
   });
+});
+
+describe('how much of a prompt is read at once', () => {
+  it.each([
+    ['a tiny model', 0.7e6, 1, 256],
+    ['a model of 100 M', 100e6, 1, 64],
+    ['the same with more threads', 100e6, 3, 256],
+    ['a model of 7 G', 7e9, 1, 16],
+    ['no parameters known', 0, 1, 256],
+  ])('%s', (_, parameters, threads, tokens) => expect(chunkFor(parameters, threads)).toBe(tokens));
 });

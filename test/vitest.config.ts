@@ -12,7 +12,13 @@ export default defineConfig({
   test: {
     projects: [
       {
-        test: { name: 'decisions', include: ['test/**/*.test.ts'], exclude: real, maxWorkers: 2, ...shared },
+        test: {
+          name: 'decisions',
+          include: ['test/**/*.test.ts'],
+          exclude: [...real, 'test/kube/**'],
+          maxWorkers: 2,
+          ...shared,
+        },
       },
       {
         test: {

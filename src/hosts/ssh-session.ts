@@ -173,7 +173,7 @@ class Session {
       else if (input) {
         for await (const chunk of input) {
           if (!stdin.writable) return;
-          if (!stdin.write(chunk)) await new Promise((resolve) => this.#whenDrained(resolve));
+          if (!stdin.write(chunk)) await this.#drained();
         }
       }
       stdin.end();
@@ -182,9 +182,16 @@ class Session {
     }
   }
 
-  #whenDrained(resolve: (value: unknown) => void): void {
-    this.child.stdin.once('drain', resolve);
-    this.child.stdin.once('close', resolve);
+  /** Also ends when nobody will ever read it. */
+  #drained(): Promise<void> {
+    const { stdin } = this.child;
+    return new Promise((resolve) => {
+      const over = (): void => {
+        stdin.off('drain', over).off('close', over);
+        resolve();
+      };
+      stdin.on('drain', over).on('close', over);
+    });
   }
 
   #abort(): void {

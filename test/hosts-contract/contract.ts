@@ -1,5 +1,5 @@
 /** What every Host does alike: one suite for this machine, a host behind ssh, and the simulated one. */
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -272,6 +272,21 @@ function files(subject: () => Subject): void {
     await host.put(at('stream'), 'before');
     await expect(host.put(at('stream'), upload('0'.repeat(64)))).rejects.toMatchObject({ id: 'file.write' });
     expect(await host.read(at('stream'))).toBe('before');
+  });
+
+  it('takes many megabytes piece by piece', async () => {
+    const { host } = subject();
+    const piece = new TextEncoder().encode('0123456789abcdef'.repeat(1 << 14));
+    const hash = createHash('sha256');
+    for (let i = 0; i < 40; i += 1) hash.update(piece);
+    await host.put(at('large'), {
+      bytes: 40 * piece.length,
+      sha256: hash.digest('hex'),
+      async *chunks() {
+        for (let i = 0; i < 40; i += 1) yield piece;
+      },
+    });
+    expect((await host.read(at('large')))?.length).toBe(40 * piece.length);
   });
 
   it('has the mode asked for, 0600 unasked, and leaves nothing beside', async ({ skip }) => {

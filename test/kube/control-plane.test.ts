@@ -64,7 +64,8 @@ describe.skipIf(missing.length > 0)('a control plane', () => {
     const capacity = { 'nvidia.com/gpu': '8', cpu: '64', memory: '512Gi', pods: '110' };
     const status = { capacity, allocatable: capacity, conditions: [{ type: 'Ready', status: 'True' }] };
     plane.kubectl('patch', 'node', 'gpu-1', '--subresource=status', '-p', JSON.stringify({ status }));
-    plane.kubectl('taint', 'nodes', 'gpu-1', 'node.kubernetes.io/not-ready-');
+    const taints = () => plane.kubectl('get', 'node', 'gpu-1', '-o', 'jsonpath={.spec.taints}');
+    expect(await soon(taints, '')).toBe('');
     await soon(
       () => plane.kubectl('get', 'serviceaccount', '--ignore-not-found', '-o', 'name', 'default').trim(),
       'serviceaccount/default',

@@ -5,16 +5,22 @@ import { request } from 'node:https';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 
-/** Where `test/kube/build` has put the programs; undefined when it has not finished. */
-export function builtPrograms(): string | undefined {
+const where = (script: string): string | undefined => {
   try {
-    return execFileSync(`${import.meta.dirname}/build`, ['--where'], { encoding: 'utf8', stdio: 'pipe' }).trim();
+    return execFileSync(`${import.meta.dirname}/${script}`, ['--where'], { encoding: 'utf8', stdio: 'pipe' }).trim();
   } catch {
     return undefined;
   }
-}
+};
 
-export const etcdPath = ['/usr/bin/etcd', '/usr/local/bin/etcd'].find(existsSync);
+/** The folder where `test/kube/build` has put the programs; undefined when it has not finished. */
+export const builtPrograms = (): string | undefined => where('build');
+
+/** The folder where `test/kube/images` has put the archives; undefined when it has not finished. */
+export const builtImages = (): string | undefined => where('images');
+
+/** The etcd we build, or Debian's (3.4 is enough for an API server alone). */
+export const etcdPath = where('etcd/build') ?? ['/usr/bin/etcd', '/usr/local/bin/etcd'].find(existsSync);
 
 export interface ControlPlane {
   /** Belongs to system:masters. */

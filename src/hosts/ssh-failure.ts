@@ -11,7 +11,7 @@ interface Kind {
 }
 
 const tryByHand = (target: SshTarget): Text =>
-  say(`See more with: ssh -v ${handWords(target)}`, `查看详情:ssh -v ${handWords(target)}`);
+  say(`See more with: ssh -v ${handWords(target)}`, `查看详情：ssh -v ${handWords(target)}`);
 
 const handWords = (target: SshTarget): string =>
   [
@@ -33,13 +33,13 @@ const sshKinds: readonly Kind[] = [
     sign: /REMOTE HOST IDENTIFICATION HAS CHANGED|host key .* has changed/i,
     what: say(
       'it shows another host key than before: either it was installed anew, or somebody stands in between',
-      '主机密钥与之前不同:主机可能重装过,也可能有人在中间截取连接',
+      '主机密钥与之前不同：主机可能重装过，也可能有人在中间截取连接',
     ),
     hint: ({ address, port }) => {
       const name = port === undefined || port === 22 ? address : `[${address}]:${port}`;
       return say(
         `Compare the fingerprint on the host itself (ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub); when it was reinstalled: ssh-keygen -R '${name}'`,
-        `请在主机上核对指纹(ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub);若确实重装过:ssh-keygen -R '${name}'`,
+        `请在主机上核对指纹（ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub）；若确实重装过：ssh-keygen -R '${name}'`,
       );
     },
   },
@@ -50,7 +50,7 @@ const sshKinds: readonly Kind[] = [
     hint: (target) =>
       say(
         `Connect once by hand and compare the fingerprint (ssh ${handWords(target)}), or pass --accept-new-host-keys.`,
-        `先手动连接一次并核对指纹(ssh ${handWords(target)}),或加上 --accept-new-host-keys。`,
+        `先手动连接一次并核对指纹（ssh ${handWords(target)}），或加上 --accept-new-host-keys。`,
       ),
   },
   {
@@ -58,9 +58,9 @@ const sshKinds: readonly Kind[] = [
     sign: /UNPROTECTED PRIVATE KEY FILE|Bad owner or permissions|bad permissions/i,
     what: say(
       'a key or configuration file of ssh can be read by others, so ssh refuses it',
-      'ssh 的密钥或配置文件权限过宽,ssh 拒绝使用',
+      'ssh 的密钥或配置文件权限过宽，ssh 拒绝使用',
     ),
-    hint: () => say('Take the rights from others: chmod go-rwx FILE', '收回他人的权限:chmod go-rwx 文件'),
+    hint: () => say('Take the rights from others: chmod go-rwx FILE', '收回他人的权限：chmod go-rwx 文件'),
   },
   {
     id: 'ssh.config',
@@ -75,7 +75,7 @@ const sshKinds: readonly Kind[] = [
     hint: (target) =>
       say(
         `Put your public key there: ssh-copy-id ${handWords(target)} (a key with a passphrase must be in the agent: ssh-add)`,
-        `请把公钥放到该主机:ssh-copy-id ${handWords(target)}(带口令的密钥须先加入代理:ssh-add)`,
+        `请把公钥放到该主机：ssh-copy-id ${handWords(target)}（带口令的密钥须先加入代理：ssh-add）`,
       ),
   },
   {
@@ -88,13 +88,13 @@ const sshKinds: readonly Kind[] = [
     id: 'ssh.refused',
     sign: /Connection refused/i,
     what: say('nothing listens there on that port', '该端口上没有服务在监听'),
-    hint: () => say('Is sshd running on it, and is the port right?', '请确认主机上 sshd 已运行,且端口正确。'),
+    hint: () => say('Is sshd running on it, and is the port right?', '请确认主机上 sshd 已运行，且端口正确。'),
   },
   {
     id: 'ssh.timeout',
     sign: /timed? ?out/i,
     what: say('it does not answer in time', '未在时限内应答'),
-    hint: () => say('Is it switched on, and does a firewall let us through?', '请确认主机已开机,且防火墙允许访问。'),
+    hint: () => say('Is it switched on, and does a firewall let us through?', '请确认主机已开机，且防火墙允许访问。'),
   },
   {
     id: 'ssh.unreachable',
@@ -120,7 +120,7 @@ const sudoKinds: readonly Kind[] = [
   {
     id: 'sudo.missing',
     sign: /sudo: command not found/,
-    what: say('it has no sudo, and we are not root there', '主机上没有 sudo,而登录用户不是 root'),
+    what: say('it has no sudo, and we are not root there', '主机上没有 sudo，而登录用户不是 root'),
     hint: () => say('Install sudo there, or log in as root.', '请安装 sudo,或以 root 登录。'),
   },
   {
@@ -128,7 +128,7 @@ const sudoKinds: readonly Kind[] = [
     sign: /try again|incorrect password|Authentication failure/i,
     what: say('sudo does not accept the password', 'sudo 不接受该密码'),
     hint: () =>
-      say('Give the right one; it is that of the user we log in as.', '请提供正确的密码,即登录用户自己的密码。'),
+      say('Give the right one; it is that of the user we log in as.', '请提供正确的密码，即登录用户自己的密码。'),
   },
   {
     id: 'sudo.password-needed',
@@ -137,18 +137,18 @@ const sudoKinds: readonly Kind[] = [
     hint: () =>
       say(
         'Pass --ask-sudo-password, or allow it without one (NOPASSWD).',
-        '请加上 --ask-sudo-password,或配置免密(NOPASSWD)。',
+        '请加上 --ask-sudo-password，或配置免密（NOPASSWD）。',
       ),
   },
   {
     id: 'sudo.needs-tty',
     sign: /must have a tty/i,
-    what: say('sudo wants a terminal (requiretty)', 'sudo 要求终端(requiretty)'),
+    what: say('sudo wants a terminal (requiretty)', 'sudo 要求终端（requiretty）'),
     hint: (target) => {
       const user = target.user ?? 'USER';
       return say(
         `Put into /etc/sudoers there: Defaults:${user} !requiretty`,
-        `请在该主机 /etc/sudoers 中加入:Defaults:${user} !requiretty`,
+        `请在该主机 /etc/sudoers 中加入：Defaults:${user} !requiretty`,
       );
     },
   },
@@ -160,7 +160,7 @@ const sudoKinds: readonly Kind[] = [
       const user = target.user ?? 'USER';
       return say(
         `Allow it there: usermod -aG sudo ${user} (wheel on RHEL), or log in as another user.`,
-        `请授权:usermod -aG sudo ${user}(RHEL 为 wheel),或换一个用户登录。`,
+        `请授权：usermod -aG sudo ${user}（RHEL 为 wheel），或换一个用户登录。`,
       );
     },
   },
@@ -173,7 +173,7 @@ function failure(target: SshTarget, kinds: readonly Kind[], fallback: string, sa
   const kind = kinds.find(({ sign }) => sign.test(said));
   const last = said.trim().split('\n').at(-1)?.trim() || 'no word why';
   const what = kind?.what ?? say(last, last);
-  return new UserError(kind?.id ?? fallback, say(`${where(target)}: ${what.en}.`, `${where(target)}:${what.zh}。`), {
+  return new UserError(kind?.id ?? fallback, say(`${where(target)}: ${what.en}.`, `${where(target)}：${what.zh}。`), {
     hint: (kind?.hint ?? tryByHand)(target),
     exit: 'unready',
     cause: new Error(said.trim() || 'no output'),
@@ -193,12 +193,12 @@ export const sshLost = (target: SshTarget, said: string): UserError =>
     'ssh.lost',
     say(
       `${where(target)}: the connection broke in the middle of a command.`,
-      `${where(target)}:命令执行途中连接中断。`,
+      `${where(target)}：命令执行途中连接中断。`,
     ),
     {
       hint: say(
         'The command may still be running there. When the host answers again, the same command carries on.',
-        '命令可能仍在该主机上运行。主机恢复后,重新执行同一命令即可继续。',
+        '命令可能仍在该主机上运行。主机恢复后，重新执行同一命令即可继续。',
       ),
       cause: new Error(said.trim() || 'no output'),
     },
@@ -208,7 +208,7 @@ export const sshMissing = (cause: unknown): UserError =>
   new UserError('ssh.missing', say('There is no ssh program on this machine.', '本机没有 ssh 程序。'), {
     hint: say(
       'Install it: apt-get install openssh-client',
-      '请安装:apt-get install openssh-client(RHEL 为 openssh-clients)',
+      '请安装：apt-get install openssh-client（RHEL 为 openssh-clients）',
     ),
     exit: 'unready',
     cause,

@@ -43,7 +43,7 @@ export function checkAddress({ address, user, port, identityFile }: SshAddress):
     : user !== undefined && !userForm.test(user)
       ? say(`"${user}" is not a user name.`, `“${user}”不是有效的用户名。`)
       : port !== undefined && !(Number.isInteger(port) && port >= 1 && port <= 65_535)
-        ? say(`${port} is not a port (1 to 65535).`, `${port} 不是有效端口(1 到 65535)。`)
+        ? say(`${port} is not a port (1 to 65535).`, `${port} 不是有效端口（1 到 65535）。`)
         : identityFile !== undefined && (/[\0\n"]/.test(identityFile) || identityFile.startsWith('-'))
           ? say(`"${identityFile}" is not a key file.`, `“${identityFile}”不是有效的密钥文件。`)
           : undefined;

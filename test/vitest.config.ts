@@ -5,6 +5,11 @@ const real = ['gateway', 'supervisor', 'embedded', 'hosts-contract', 'journey'].
   (room) => `test/${room}/**/*.test.ts`,
 );
 
+/** Redis stopped, killed, resharded: `npm run test:redis`, a process and a cluster of its own each time. */
+const redis = ['redis-cluster', 'redis-faults', 'cache-faults', 'limits-faults'].map(
+  (name) => `test/gateway/${name}.test.ts`,
+);
+
 const shared = { testTimeout: 30_000, hookTimeout: 60_000 };
 
 export default defineConfig({
@@ -24,6 +29,7 @@ export default defineConfig({
         test: {
           name: 'real',
           include: real,
+          exclude: redis,
           ...shared,
           // One file after another, and after the rest: what one takes of two cores another would miss.
           fileParallelism: false,
@@ -31,6 +37,9 @@ export default defineConfig({
           // A shared machine stands still for seconds now and then; what is broken fails twice.
           retry: 1,
         },
+      },
+      {
+        test: { name: 'redis', include: redis, ...shared, fileParallelism: false, sequence: { groupOrder: 2 } },
       },
     ],
   },

@@ -193,6 +193,14 @@ describe('an answer of JSON', () => {
     ['without choices', JSON.stringify({ ...good, choices: [] }), 'unfinished'],
     ['unfinished', JSON.stringify({ ...good, choices: [{ ...choice, finish_reason: null }] }), 'unfinished'],
     ['aborted', JSON.stringify({ ...good, choices: [choice, { ...choice, finish_reason: 'abort' }] }), 'unfinished'],
+    ['without an index', JSON.stringify({ ...good, choices: [{ ...choice, index: undefined }] }), 'unfit'],
+    ['without a message', JSON.stringify({ ...good, choices: [{ ...choice, message: 'x' }] }), 'unfit'],
+    [
+      'with a call that is none',
+      JSON.stringify({ ...good, choices: [{ ...choice, message: { tool_calls: [1] } }] }),
+      'unfit',
+    ],
+    ['with a choice that is none', JSON.stringify({ ...good, choices: ['x'] }), 'unfinished'],
     ['a list', '[]', 'unfit'],
     ['a word', 'true', 'unfit'],
   ])('is not kept when it is %s', async (_, text, why) => {

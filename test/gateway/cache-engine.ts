@@ -21,7 +21,7 @@ export const cacheSettings = (
   cache: cacheOptions(options) satisfies CacheOptions,
   // A generous budget, except where it is under test: this machine does other things too.
   ...(redis
-    ? { redis: redisOptions({ nodes: [{ host: redis.host, port: redis.port }], budgetMs: 250, ...more }) }
+    ? { redis: redisOptions({ nodes: [{ host: redis.host, port: redis.port }], budgetMs: 500, ...more }) }
     : {}),
 });
 

@@ -70,10 +70,20 @@ export async function startLua({ nginx = 'debian', workers = 1, http = '' }: Lua
     log += data;
   });
   const gone = new Promise<void>((done) => child.once('exit', () => done()));
-  await until('nginx answers', async () => {
-    if (child.exitCode !== null) throw new Error(`nginx ended: ${log}`);
-    return (await fetch(`http://127.0.0.1:${port}/up`).catch(() => undefined))?.ok || undefined;
-  });
+  const stop = async () => {
+    child.kill('SIGTERM');
+    await gone;
+    await rm(folder, { recursive: true, force: true });
+  };
+  try {
+    await until('nginx answers', async () => {
+      if (child.exitCode !== null) throw new Error(`nginx ended: ${log}`);
+      return (await fetch(`http://127.0.0.1:${port}/up`).catch(() => undefined))?.ok || undefined;
+    });
+  } catch (error) {
+    await stop();
+    throw error;
+  }
   return {
     async run<T>(code: string, ...args: unknown[]): Promise<T> {
       const body = JSON.stringify({ code, args, count: args.length });
@@ -83,10 +93,6 @@ export async function startLua({ nginx = 'debian', workers = 1, http = '' }: Lua
       return JSON.parse(text) as T;
     },
     log: () => log,
-    async stop() {
-      child.kill('SIGTERM');
-      await gone;
-      await rm(folder, { recursive: true, force: true });
-    },
+    stop,
   };
 }

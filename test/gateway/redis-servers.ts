@@ -70,7 +70,9 @@ export async function startRedis(options: ServerOptions = {}): Promise<RedisServ
   const ca = options.tls ? await certificates(folder) : undefined;
   const cli = async (...words: string[]) => {
     const login = [...(options.password ? ['-a', options.password] : []), ...(ca ? ['--tls', '--cacert', ca] : [])];
-    const { stdout } = await run('redis-cli', ['--no-auth-warning', '-p', `${port}`, ...login, ...words]);
+    const { stdout } = await run('redis-cli', ['--no-auth-warning', '-p', `${port}`, ...login, ...words], {
+      timeout: 60_000,
+    });
     return stdout.trim();
   };
   let child: ChildProcess;
@@ -85,7 +87,16 @@ export async function startRedis(options: ServerOptions = {}): Promise<RedisServ
     child.kill('SIGKILL');
     await gone;
   };
-  await launch();
+  const stop = async () => {
+    await kill();
+    await rm(folder, { recursive: true, force: true });
+  };
+  try {
+    await launch();
+  } catch (error) {
+    await stop();
+    throw error;
+  }
   return {
     host: '127.0.0.1',
     port,
@@ -97,10 +108,7 @@ export async function startRedis(options: ServerOptions = {}): Promise<RedisServ
     signal: (name) => void child.kill(name),
     kill,
     restart: launch,
-    async stop() {
-      await kill();
-      await rm(folder, { recursive: true, force: true });
-    },
+    stop,
   };
 }
 
@@ -115,22 +123,10 @@ export interface RedisCluster {
   stop(): Promise<void>;
 }
 
-/** A port whose neighbour 10000 above, where cluster nodes talk to one another, is free as well. */
-async function clusterPort(): Promise<number> {
-  for (;;) {
-    const port = await freePort();
-    if (port < 55_000) return port;
-  }
-}
-
-/** Three masters with one replica each; all 16384 slots served. */
-export async function startCluster(options: ServerOptions = {}): Promise<RedisCluster> {
-  const servers: RedisServer[] = [];
-  for (let i = 0; i < 6; i += 1) {
-    servers.push(await startRedis({ ...options, cluster: true, port: await clusterPort() }));
-  }
+/** Makes them one cluster, and waits until each knows all and the replicas have what their masters have. */
+async function unite(servers: readonly RedisServer[], buses: readonly number[]): Promise<void> {
   const seed = servers[0]!;
-  const addresses = servers.map(({ host, port }) => `${host}:${port}`);
+  const addresses = servers.map(({ host, port }, i) => `${host}:${port}@${buses[i]}`);
   await seed.cli('--cluster', 'create', ...addresses, '--cluster-replicas', '1', '--cluster-yes');
   await until(
     'the cluster is whole',
@@ -142,6 +138,25 @@ export async function startCluster(options: ServerOptions = {}): Promise<RedisCl
     },
     20_000,
   );
+}
+
+/** Three masters with one replica each; all 16384 slots served. */
+export async function startCluster(options: ServerOptions = {}): Promise<RedisCluster> {
+  const servers: RedisServer[] = [];
+  // Where the nodes talk to one another; by default 10000 above, which somebody may have taken.
+  const buses: number[] = [];
+  try {
+    for (let i = 0; i < 6; i += 1) {
+      buses.push(await freePort());
+      const more = [...(options.more ?? []), '--cluster-port', `${buses[i]}`];
+      servers.push(await startRedis({ ...options, cluster: true, more }));
+    }
+    await unite(servers, buses);
+  } catch (error) {
+    await Promise.all(servers.map((one) => one.stop()));
+    throw error;
+  }
+  const seed = servers[0]!;
   const byPort = (port: number) => servers.find((one) => one.port === port)!;
   return {
     servers,

@@ -50,8 +50,22 @@ end
 local function ended(choices)
   if type(choices) ~= "table" or not choices[1] or not dense(choices) then return false end
   for _, choice in ipairs(choices) do
-    if not final[choice.finish_reason] then return false end
+    if type(choice) ~= "table" or not final[choice.finish_reason] then return false end
     if choice.calls and not dense(choice.calls) then return false end
+  end
+  return true
+end
+
+--- Whether a choice of JSON has what a replay as a stream tells.
+local function shaped(choice, kind)
+  if type(choice.index) ~= "number" then return false end
+  if kind == "completions" then return type(choice.text) == "string" end
+  local message = choice.message
+  if type(message) ~= "table" then return false end
+  local calls = given(message.tool_calls) and message.tool_calls or {}
+  if type(calls) ~= "table" then return false end
+  for _, call in ipairs(calls) do
+    if type(call) ~= "table" then return false end
   end
   return true
 end
@@ -62,8 +76,11 @@ function Json:text()
   if type(answer) ~= "table" or answer.object ~= objects[self.kind] then return nil, "unfit" end
   if self.kind == "embeddings" then
     if type(answer.data) ~= "table" or not answer.data[1] then return nil, "unfit" end
-  elseif not ended(answer.choices) then
-    return nil, "unfinished"
+    return text
+  end
+  if not ended(answer.choices) then return nil, "unfinished" end
+  for _, choice in ipairs(answer.choices) do
+    if not shaped(choice, self.kind) then return nil, "unfit" end
   end
   return text
 end

@@ -47,7 +47,7 @@ local function chat_choice(choice, size, put)
     put(before .. delta .. ',"logprobs":null,"finish_reason":null}')
   end
   local message = choice.message
-  say('{"role":' .. encode(message.role) .. ',"content":""}')
+  say('{"role":' .. encode(message.role or "assistant") .. ',"content":""}')
   for _, name in ipairs(spoken) do
     if type(message[name]) == "string" then
       cut(message[name], size, function(piece) say('{"' .. name .. '":' .. encode(piece) .. "}") end)

@@ -1,13 +1,11 @@
 -- Redis, single or Cluster, by a client of our own. Nothing here raises and nothing here waits longer than its budget:
 -- what cannot be had in time is an error, and callers do without.
 local cjson = require "cjson.safe"
+local clocks = require "core.redis_clock"
 local cluster = require "core.redis_cluster"
 local nodes = require "core.redis_node"
 local scripts = require "core.redis_scripts"
 local shape = require "core.shape"
-local sys = require "core.sys"
-
-local msec = sys.msec
 
 local M = { scripts = scripts }
 local Client = {}
@@ -62,9 +60,9 @@ end
 --- @return one reply for each command; { error =, lost = true } where no answer came
 function Client:pipeline(commands, budget)
   if #commands == 0 then return {} end
-  local deadline = msec() + (budget or self.options.budgetMs)
-  if self.cluster then return cluster.run(self.cluster, commands, deadline) end
-  local replies, err = nodes.ask(self.node, commands, deadline)
+  local clock = clocks.start(budget or self.options.budgetMs)
+  if self.cluster then return cluster.run(self.cluster, commands, clock) end
+  local replies, err = nodes.ask(self.node, commands, clock)
   if replies then return replies end
   replies = {}
   for i = 1, #commands do replies[i] = { error = err, lost = true } end

@@ -2,6 +2,7 @@
 -- read in the background and once a second at most; a request never waits for it: without a map any node is asked, and
 -- its MOVED tells the way. A slot whose master is away is an error at once, which callers take as a miss.
 local breaker = require "core.redis_breaker"
+local clocks = require "core.redis_clock"
 local nodes = require "core.redis_node"
 local slot_of = require "core.redis_slot"
 local sys = require "core.sys"
@@ -71,7 +72,7 @@ end
 local function look(premature, cluster)
   if not premature then
     for _, node in ipairs(candidates(cluster)) do
-      local replies, err = nodes.ask(node, { { "CLUSTER", "SLOTS" } }, msec() + LOOK)
+      local replies, err = nodes.ask(node, { { "CLUSTER", "SLOTS" } }, clocks.start(LOOK))
       local ranges = replies and replies[1]
       if type(ranges) == "table" and not ranges.error then
         adopt(cluster, ranges, node)
@@ -96,15 +97,15 @@ local function node_for(cluster, slot)
   return candidates(cluster)[1]
 end
 
-local function ask_one(cluster, node, commands, deadline)
-  local replies, err = nodes.ask(node, commands, deadline)
+local function ask_one(cluster, node, commands, clock)
+  local replies, err = nodes.ask(node, commands, clock)
   if replies then return replies[#replies] end
   look_again(cluster)
   return { error = err, lost = true }
 end
 
 --- Goes where MOVED and ASK point; MOVED also mends the map for this slot.
-local function follow(cluster, command, reply, asked, deadline)
+local function follow(cluster, command, reply, asked, clock)
   for _ = 1, HOPS do
     local word = nodes.word(reply)
     if word ~= "MOVED" and word ~= "ASK" then break end
@@ -115,9 +116,9 @@ local function follow(cluster, command, reply, asked, deadline)
     if word == "MOVED" then
       if cluster.slots then cluster.slots[tonumber(slot)] = node end
       look_again(cluster)
-      reply = ask_one(cluster, node, { command }, deadline)
+      reply = ask_one(cluster, node, { command }, clock)
     else
-      reply = ask_one(cluster, node, { { "ASKING" }, command }, deadline)
+      reply = ask_one(cluster, node, { { "ASKING" }, command }, clock)
     end
     asked = node
   end
@@ -151,23 +152,23 @@ local function group(cluster, commands, replies)
   return groups
 end
 
-local function run_group(cluster, one, replies, deadline)
-  local got, err = nodes.ask(one.node, one.commands, deadline)
+local function run_group(cluster, one, replies, clock)
+  local got, err = nodes.ask(one.node, one.commands, clock)
   if not got then look_again(cluster) end
   for i, place in ipairs(one.places) do
     local reply = { error = err, lost = true }
-    if got then reply = follow(cluster, one.commands[i], got[i], one.node, deadline) end
+    if got then reply = follow(cluster, one.commands[i], got[i], one.node, clock) end
     replies[place] = reply
   end
 end
 
 --- @return one reply for each command; { error =, lost = true } where no answer came
-function M.run(cluster, commands, deadline)
+function M.run(cluster, commands, clock)
   local replies = {}
   local groups = group(cluster, commands, replies)
   local threads = {}
-  for i = 2, #groups do threads[i - 1] = ngx.thread.spawn(run_group, cluster, groups[i], replies, deadline) end
-  if groups[1] then run_group(cluster, groups[1], replies, deadline) end
+  for i = 2, #groups do threads[i - 1] = ngx.thread.spawn(run_group, cluster, groups[i], replies, clock) end
+  if groups[1] then run_group(cluster, groups[1], replies, clock) end
   for _, thread in ipairs(threads) do ngx.thread.wait(thread) end
   return replies
 end

@@ -1,10 +1,9 @@
--- One Redis server: its pool of connections, its breaker, and a pipeline of commands asked of it within a deadline.
+-- One Redis server: its pool of connections, its breaker, and a pipeline of commands asked of it within a budget.
 local breaker = require "core.redis_breaker"
+local clocks = require "core.redis_clock"
 local codec = require "core.redis_reply"
 local metrics = require "core.metrics"
-local sys = require "core.sys"
 
-local msec = sys.msec
 local tcp = ngx.socket.tcp
 
 local IDLE = 60000 -- ms; below Redis' own `timeout` where one is set
@@ -48,9 +47,9 @@ local function secure(node, sock)
 end
 
 --- @return the socket and whether it is new, or nil and why
-local function open(node, deadline)
-  local left = deadline - msec()
-  if left <= 0 then return nil, "timeout" end
+local function open(node, clock)
+  local left = clocks.left(clock)
+  if not left then return nil, "timeout" end
   local sock = tcp()
   sock:settimeout(left)
   local ok, err
@@ -95,11 +94,11 @@ local function receive(reader, count)
   return replies
 end
 
-local function talk(node, sock, new, commands, deadline)
+local function talk(node, sock, new, commands, clock)
   local greeting = new and node.preamble or {}
   local sent, err = send(sock, { greeting, commands })
   if not sent then return nil, err end
-  local reader = codec.reader(sock, deadline)
+  local reader = codec.reader(sock, clock)
   local ok
   ok, err = greet(reader, #greeting)
   if not ok then return nil, err end
@@ -111,12 +110,12 @@ local function talk(node, sock, new, commands, deadline)
 end
 
 --- A kept connection may have been closed by the server in the meantime: then once more.
-local function exec(node, commands, deadline)
+local function exec(node, commands, clock)
   local sock, new, replies, err
   for _ = 1, 2 do
-    sock, new = open(node, deadline)
+    sock, new = open(node, clock)
     if not sock then return nil, new end
-    replies, err = talk(node, sock, new, commands, deadline)
+    replies, err = talk(node, sock, new, commands, clock)
     if replies then
       sock:setkeepalive(IDLE)
       return replies
@@ -134,7 +133,7 @@ end
 
 local function ping(node)
   return function()
-    local replies = exec(node, { { "PING" } }, msec() + node.options.budgetMs)
+    local replies = exec(node, { { "PING" } }, clocks.start(node.options.budgetMs))
     return replies and replies[1] == "PONG"
   end
 end
@@ -144,14 +143,14 @@ local function count(result)
 end
 
 --- @param commands a list of commands
---- @param deadline in ms of sys.msec
+--- @param clock of core.redis_clock
 --- @return one reply for each command, or nil and why; does not raise
-function M.ask(node, commands, deadline)
+function M.ask(node, commands, clock)
   if not breaker.allows(node.breaker) then
     count "skipped"
     return nil, "breaker open"
   end
-  local fine, replies, err = pcall(exec, node, commands, deadline)
+  local fine, replies, err = pcall(exec, node, commands, clock)
   if not fine then
     count "error"
     ngx.log(ngx.ERR, "redis ", node.name, ": ", replies)

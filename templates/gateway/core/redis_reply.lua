@@ -1,10 +1,10 @@
 -- RESP2 both ways on a cosocket. Replies become: a string, a number, false for nil, a list, or { error = words }.
--- A reader holds to one deadline over all it reads, so that a server that trickles cannot stretch it.
-local sys = require "core.sys"
+-- A reader holds to one clock over all it reads, so that a server that trickles cannot stretch it.
+local clocks = require "core.redis_clock"
 
 local byte, find, format, sub = string.byte, string.find, string.format, string.sub
 local concat = table.concat
-local msec = sys.msec
+local left_of = clocks.left
 
 local PIECE = 65536
 local LONGEST_LINE = 4096
@@ -30,9 +30,9 @@ function M.encode(out, command)
   return out
 end
 
---- @param deadline in ms of sys.msec
-function M.reader(sock, deadline)
-  return setmetatable({ sock = sock, deadline = deadline, text = "", at = 1 }, Reader)
+--- @param clock of core.redis_clock
+function M.reader(sock, clock)
+  return setmetatable({ sock = sock, clock = clock, text = "", at = 1 }, Reader)
 end
 
 --- Whether all that came was read.
@@ -41,8 +41,8 @@ function Reader:drained()
 end
 
 function Reader:receive()
-  local left = self.deadline - msec()
-  if left <= 0 then return nil, "timeout" end
+  local left = left_of(self.clock)
+  if not left then return nil, "timeout" end
   self.sock:settimeout(left)
   return self.sock:receiveany(PIECE)
 end

@@ -121,7 +121,7 @@ const sudoKinds: readonly Kind[] = [
     id: 'sudo.missing',
     sign: /sudo: command not found/,
     what: say('it has no sudo, and we are not root there', '主机上没有 sudo，而登录用户不是 root'),
-    hint: () => say('Install sudo there, or log in as root.', '请安装 sudo,或以 root 登录。'),
+    hint: () => say('Install sudo there, or log in as root.', '请安装 sudo，或以 root 登录。'),
   },
   {
     id: 'sudo.wrong-password',

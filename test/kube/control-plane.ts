@@ -5,9 +5,12 @@ import { request } from 'node:https';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 
-const where = (script: string): string | undefined => {
+const where = (script: string, ...words: string[]): string | undefined => {
   try {
-    return execFileSync(`${import.meta.dirname}/${script}`, ['--where'], { encoding: 'utf8', stdio: 'pipe' }).trim();
+    return execFileSync(`${import.meta.dirname}/${script}`, [...words, '--where'], {
+      encoding: 'utf8',
+      stdio: 'pipe',
+    }).trim();
   } catch {
     return undefined;
   }
@@ -20,7 +23,7 @@ export const builtPrograms = (): string | undefined => where('build');
 export const builtImages = (): string | undefined => where('images');
 
 /** The etcd we build, or Debian's (3.4 is enough for an API server alone). */
-export const etcdPath = where('etcd/build') ?? ['/usr/bin/etcd', '/usr/local/bin/etcd'].find(existsSync);
+export const etcdPath = where('part', 'etcd') ?? ['/usr/bin/etcd', '/usr/local/bin/etcd'].find(existsSync);
 
 export interface ControlPlane {
   /** Belongs to system:masters. */

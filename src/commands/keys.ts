@@ -16,7 +16,7 @@ const json = (world: World, value: unknown): void => world.ui.out(`${JSON.string
 /** A gateway that is down reads the change when it starts. */
 function tellWhen(world: World, live: boolean): void {
   if (live) return;
-  world.ui.line(say('The gateway is not running; it will know when it starts.', '网关没有运行,启动后会生效。'));
+  world.ui.line(say('The gateway is not running; it will know when it starts.', '网关没有运行，启动后会生效。'));
 }
 
 function models(settings: Settings, wanted: readonly string[] | undefined): readonly string[] | undefined {
@@ -24,7 +24,7 @@ function models(settings: Settings, wanted: readonly string[] | undefined): read
   const unknown = wanted?.find((id) => !known.includes(id));
   if (unknown === undefined) return wanted;
   throw new UserError('keys.model', say(`No model '${unknown}' is served.`, `没有提供名为“${unknown}”的模型。`), {
-    hint: say(`Served: ${known.join(', ')}`, `已提供:${known.join('、')}`),
+    hint: say(`Served: ${known.join(', ')}`, `已提供：${known.join('、')}`),
     exit: 'usage',
   });
 }
@@ -33,8 +33,8 @@ const create: Verb = {
   args: [{ name: '[name]', says: say('What the key is for', '密钥的用途') }],
   options: [
     { flags: '--tenant <tenant>', says: say('Whose it is', '所属租户'), initial: 'default' },
-    { flags: '--model <model>', says: say('Only for this model; may be repeated', '仅限此模型;可重复'), kind: 'list' },
-    { flags: '--expires <when>', says: say('12h, 90d, or a date; never by default', '12h、90d 或日期;默认永不过期') },
+    { flags: '--model <model>', says: say('Only for this model; may be repeated', '仅限此模型；可重复'), kind: 'list' },
+    { flags: '--expires <when>', says: say('12h, 90d, or a date; never by default', '12h、90d 或日期；默认永不过期') },
   ],
   examples: [{ line: 'keys create ci --expires 90d', says: say('A key that ends by itself', '一个会自动到期的密钥') }],
   run: async (input, world) => {
@@ -78,7 +78,7 @@ function show(world: World, input: Input, made: { secret: string; key: Key; live
   world.ui.line(
     say(
       `${made.key.id}: shown this once; only its hash is kept.`,
-      `${made.key.id}:只显示这一次,系统只保存它的哈希值。`,
+      `${made.key.id}:只显示这一次，系统只保存它的哈希值。`,
     ),
   );
   tellWhen(world, made.live);
@@ -115,7 +115,7 @@ function chosen(settings: Settings, wanted: string, now: number): Key {
     named.length === 0
       ? say(`There is no active key '${wanted}'.`, `没有名为“${wanted}”的有效密钥。`)
       : say(`Several keys are named '${wanted}'.`, `有多个密钥都叫“${wanted}”。`),
-    { hint: say('See: deepseek-deploy keys list', '查看:deepseek-deploy keys list'), exit: 'usage' },
+    { hint: say('See: deepseek-deploy keys list', '查看：deepseek-deploy keys list'), exit: 'usage' },
   );
 }
 

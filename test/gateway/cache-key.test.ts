@@ -133,6 +133,23 @@ describe('the key of an answer', () => {
     expect(other).not.toBe(plain);
   });
 
+  it('tells long texts apart, and knows them by whatever escapes they are written with', async () => {
+    for (const size of [10, 50, 300, 5000, 100_000]) {
+      const long = `${'x'.repeat(size)}é/`;
+      const keys = await keysOf(
+        { body: JSON.stringify({ prompt: long }) },
+        { body: JSON.stringify({ prompt: long }).replace('é/', '\\u00e9\\/') },
+        { body: JSON.stringify({ prompt: `${long} ` }) },
+        { body: JSON.stringify({ prompt: `y${long.slice(1)}` }) },
+        { body: JSON.stringify({ prompt: [long] }) },
+        { body: JSON.stringify({ prompt: [[long]] }) },
+      );
+      expect(keys.every((key) => typeof key === 'string')).toBe(true);
+      expect(keys[1]).toBe(keys[0]);
+      expect(new Set(keys).size).toBe(5);
+    }
+  });
+
   it('is none where two numbers could be taken for one another', async () => {
     const [a, b, c] = await keysOf(
       { body: '{"seed":9007199254740993}' },

@@ -182,6 +182,37 @@ describe.each<BuildName>(['debian', 'current'])('the cache of the gateway on %s 
     expect(await embed()).toEqual(['hit', list]);
   });
 
+  it('keeps text completions, and gives them on both routes, each in its own words', async () => {
+    const completion = {
+      id: 'c',
+      object: 'text_completion',
+      created: 5,
+      model: 'm',
+      choices: [{ index: 0, text: 'some text', finish_reason: 'stop' }],
+      usage,
+    };
+    engine.usual((_, response) => void response.end(JSON.stringify(completion)));
+    const prompt = { prompt: `text ${nginx}`, temperature: 0, max_tokens: 9 };
+    const post = async (path: string, more: object = {}) => {
+      const response = await gateway.post({ model: 'm', ...prompt, ...more }, { path });
+      return [response.headers.get('x-cache'), await response.text()] as const;
+    };
+    const [miss, first] = await post('/v1/text/generate');
+    const [hit, second] = await post('/v1/text/generate');
+    expect([miss, hit]).toEqual(['miss', 'hit']);
+    expect(second).toBe(first);
+    expect(JSON.parse(second)).toMatchObject({ text: 'some text', finish_reason: 'stop', usage });
+    const [, plain] = await post('/v1/completions');
+    expect(JSON.parse(plain)).toEqual(completion);
+    const [streamed, events] = await post('/v1/text/generate', { stream: true });
+    expect(streamed).toBe('hit');
+    const objects = (events.match(/^data: \{.*$/gm) ?? []).map((line) => JSON.parse(line.slice(6)));
+    expect(objects.map(({ text }) => text).join('')).toBe('some text');
+    expect(objects.at(-1)).toMatchObject({ usage });
+    expect(events).toMatch(/data: \[DONE\]\n\n$/);
+    expect(engine.seen).toHaveLength(1);
+  });
+
   it('seals what it gives to Redis, and has it there for other gateways', async () => {
     const words = `a secret prompt ${nginx}`;
     const key = await keyOf(words);

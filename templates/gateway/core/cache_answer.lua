@@ -256,12 +256,13 @@ function Stream:text()
   return M.encode(answer), not answer.usage
 end
 
---- Whether answers of this route can be kept.
-function M.knows(route)
-  return objects[route] ~= nil
+local kinds = { chat = "chat", completions = "completions", generate = "completions", embeddings = "embeddings" }
+
+--- What the engine is asked for on this route: 'chat', 'completions' or 'embeddings'; nil where nothing can be kept.
+function M.kind_of(route)
+  return kinds[route]
 end
 
---- @param kind the route: 'chat', 'completions' or 'embeddings'
 --- @param most bytes of JSON; a stream may be sixteen times as long, for most of it is wrapping
 function M.collect(kind, stream, most)
   if stream then

@@ -1,6 +1,7 @@
 -- Which requests may be answered from the cache, and under which key. Two requests share a key when tenant, model, its
 -- revision and every parameter that can change the answer are the same, in whatever order and with whatever white space
 -- they were written. The key is an HMAC, so that who can read Redis cannot try out prompts.
+local answers = require "core.cache_answer"
 local json = require "core.json"
 
 local concat, sort = table.concat, table.sort
@@ -30,8 +31,6 @@ local M = {}
 --- Without them, only answers at temperature 0 are taken from and put into the cache (embeddings have none).
 --- @return 'use', 'refresh' (do not look, but store), or nil
 function M.wish(req, options)
-  -- Its answers are not in a form that can be replayed.
-  if req.route == "generate" then return nil end
   local asked, control = ngx.var.http_x_cache, ngx.var.http_cache_control
   if asked == "off" or (control and control:find("no-store", 1, true)) then return nil end
   local embeddings = req.route == "embeddings" and options.embeddings
@@ -75,7 +74,10 @@ local function object(out, fields)
   return true
 end
 
---- Unambiguous without escaping: every piece says its kind and its size. False for what two doubles cannot tell apart.
+local words = { [true] = "t", [false] = "f", [json.null] = "z" }
+
+--- Unambiguous without escaping: every piece says its kind and its size.
+--- @return true, or nil for what two doubles cannot tell apart, and for what is no value
 function write(out, value)
   local kind = type(value)
   if kind == "string" then
@@ -87,8 +89,9 @@ function write(out, value)
     if value[1] ~= nil then return list(out, value) end
     return object(out, value)
   end
-  out[#out + 1] = value == true and "t" or value == false and "f" or "z"
-  return true
+  local word = value ~= nil and words[value] or nil
+  out[#out + 1] = word
+  return word and true
 end
 
 local function parameter(out, doc, name)
@@ -98,7 +101,7 @@ local function parameter(out, doc, name)
   local value = doc.values[name]
   -- Containers and long strings are decoded only here.
   if value == nil then value = json.decode(doc, name) end
-  return value ~= nil and write(out, value)
+  return write(out, value)
 end
 
 --- @param hmac function(text) -> 32 bytes
@@ -106,7 +109,7 @@ end
 function M.of(req, hmac)
   local doc, version = req.doc, req.version
   local out = {}
-  for _, part in ipairs { FORMAT, req.tenant, req.route, req.model.id, version.revision or version.name } do
+  for _, part in ipairs { FORMAT, req.tenant, answers.kind_of(req.route), req.model.id, version.revision or version.name } do
     text(out, part)
   end
   local names = {}

@@ -66,8 +66,9 @@ local function text_choice(choice, size, put)
   put(before .. '"","logprobs":' .. encode(choice.logprobs or null) .. ending)
 end
 
+--- @param turn(json) -> json: what the route makes of a chunk, or nil
 --- @return the events of the whole stream, a list of texts
-function M.events(entry, size, with_usage)
+function M.events(entry, size, with_usage, turn)
   local answer = cjson.decode(entry.json)
   local head = '{"id":' .. encode(answer.id or null) .. ',"object":"' .. chunk_objects[entry.kind] .. '"'
   for _, name in ipairs { "created", "model", "system_fingerprint" } do
@@ -75,7 +76,8 @@ function M.events(entry, size, with_usage)
   end
   local events = {}
   local function put(choices, more)
-    events[#events + 1] = "data: " .. head .. ',"choices":[' .. choices .. "]" .. (more or "") .. "}\n\n"
+    local chunk = head .. ',"choices":[' .. choices .. "]" .. (more or "") .. "}"
+    events[#events + 1] = "data: " .. (turn and turn(chunk) or chunk) .. "\n\n"
   end
   local one = entry.kind == "chat" and chat_choice or text_choice
   for _, choice in ipairs(answer.choices) do one(choice, size, put) end
@@ -85,12 +87,13 @@ function M.events(entry, size, with_usage)
 end
 
 --- @param replay { pieceBytes, everyMs, longestMs }
+--- @param how { usage = whether it is told, turn = see events }
 --- @param sent(bytes) called for what went out
 --- @return true, or nil when the caller has left
-function M.stream(entry, replay, with_usage, sent)
+function M.stream(entry, replay, how, sent)
   ngx.header["Content-Type"] = "text/event-stream; charset=utf-8"
   ngx.header["Cache-Control"] = "no-cache"
-  local events = M.events(entry, replay.pieceBytes, with_usage)
+  local events = M.events(entry, replay.pieceBytes, how.usage, how.turn)
   local at_once = #events
   if replay.everyMs > 0 then
     at_once = math.max(1, math.ceil(#events * replay.everyMs / math.max(1, replay.longestMs)))
@@ -106,11 +109,12 @@ function M.stream(entry, replay, with_usage, sent)
 end
 
 --- @return true, or nil when the caller has left
-function M.json(entry, sent)
+function M.json(entry, how, sent)
+  local text = how.turn and how.turn(entry.json) or entry.json
   ngx.header["Content-Type"] = "application/json"
-  ngx.header["Content-Length"] = #entry.json
-  if not ngx.print(entry.json) then return nil end
-  sent(#entry.json)
+  ngx.header["Content-Length"] = #text
+  if not ngx.print(text) then return nil end
+  sent(#text)
   return true
 end
 

@@ -5,6 +5,7 @@
 local answers = require "core.cache_answer"
 local cjson = require "cjson.safe"
 local flight = require "core.cache_flight"
+local generated = require "policies.generated"
 local home = require "core.home"
 local json = require "core.json"
 local keys = require "core.cache_key"
@@ -81,9 +82,9 @@ local function answer(req, entry, word, how)
   local cache = req.cached
   req.ours, cache.collected = true, nil
   if cache.stream then
-    req.whole = replay.stream(entry, req.now.cache.replay, cache.usage, sent)
+    req.whole = replay.stream(entry, req.now.cache.replay, cache, sent)
   else
-    req.whole = replay.json(entry, sent)
+    req.whole = replay.json(entry, cache, sent)
   end
   return ngx.exit(ngx.HTTP_OK)
 end
@@ -111,12 +112,14 @@ end
 
 local function access(req, settings)
   local options = settings.cache
-  if not options or not answers.knows(req.route) then return end
+  local kind = options and answers.kind_of(req.route)
+  if not kind then return end
   local wish = keys.wish(req, options)
   local key = wish and keys.of(req, settings.cache_store.name)
   if not key then return verdict(req, "bypass") end
-  local stream = req.stream and req.route ~= "embeddings"
-  local cache = { key = key, kind = req.route, stream = stream, usage = wants_usage(req) }
+  local stream = req.stream and kind ~= "embeddings"
+  local cache = { key = key, kind = kind, stream = stream, usage = wants_usage(req) }
+  cache.turn = req.route == "generate" and generated.turned or nil
   req.cached = cache
   if wish == "use" then
     local entry, where = look(req, settings)
@@ -126,7 +129,7 @@ local function access(req, settings)
     if entry then return answer(req, entry, "hit", "flight") end
   end
   verdict(req, "miss", wish == "refresh" and "refresh" or nil)
-  cache.collected = answers.collect(cache.kind, stream, options.maxBytes)
+  cache.collected = answers.collect(kind, stream, options.maxBytes)
 end
 
 local function land(cache)

@@ -63,4 +63,4 @@ local function chunk(req, data, last)
   return turned(text) or text
 end
 
-return { chunk = chunk, engine = true }
+return { chunk = chunk, turned = turned, engine = true }

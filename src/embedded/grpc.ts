@@ -6,13 +6,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import {
-  constants,
-  createServer,
-  type IncomingHttpHeaders,
-  type ServerHttp2Session,
-  type ServerHttp2Stream,
-} from 'node:http2';
+import { createServer, type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { Door } from './door.js';
 import { frame, GrpcError, grpcError, percentEncoded, status, timeoutMs, unframe } from './frames.js';
 import { allowed } from './key.js';
@@ -95,6 +89,7 @@ class GrpcOutlet implements Outlet {
   private readonly pacer = new Pacer(() => this.flush());
   private closing = false;
   private ended = false;
+  gone = (): void => {};
 
   constructor(private readonly stream: ServerHttp2Stream) {}
 
@@ -159,10 +154,11 @@ class GrpcOutlet implements Outlet {
     stream.end(Buffer.concat(this.pending));
   }
 
-  /** The client reset the stream, or its connection broke. */
+  /** The client reset the stream, its connection broke, or its time is over. */
   onGone(react: () => void): void {
+    this.gone = react;
     this.stream.once('close', react);
-    if (this.stream.destroyed) react();
+    if (this.stream.destroyed || this.ended) react();
   }
 }
 
@@ -184,7 +180,7 @@ async function handle(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, o
     const late = new GrpcError(status.deadlineExceeded, 'The deadline has passed.');
     const timer = setTimeout(() => {
       outlet.fail(late);
-      stream.close(constants.NGHTTP2_NO_ERROR);
+      outlet.gone();
     }, limit);
     stream.once('close', () => clearTimeout(timer));
   }

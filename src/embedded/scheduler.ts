@@ -10,6 +10,8 @@ import type { Ending, Limits, Load, Ticket, Work } from './work.js';
 interface Wanted {
   readonly jobs: Job[];
   readonly logits: number[];
+  /** Parts of prompts are in the batch too. */
+  readonly reading: boolean;
 }
 
 interface Delivery {
@@ -40,6 +42,8 @@ export class Scheduler {
     private readonly isEnd: (token: number) => boolean,
     /** The model fails again and again: the process should end. */
     private readonly onBroken: (error: Error) => void,
+    /** All tokens at hand were told, and the next ones may take a while: a prompt is read, or nobody speaks. */
+    private readonly onPause: () => void = () => {},
   ) {
     this.slots = Array.from({ length: limits.sequences }, (_, id) => ({ id, job: undefined, tokens: [], usedBy: -1 }));
   }
@@ -107,6 +111,7 @@ export class Scheduler {
       const wanted = this.fill();
       if (wanted === undefined) {
         this.deliver();
+        this.onPause();
         if (this.waiting.length === 0 && this.running().length === 0) break;
         continue;
       }
@@ -125,6 +130,7 @@ export class Scheduler {
     const decoded = this.context.decodeBatch();
     try {
       this.deliver();
+      if (wanted.reading) this.onPause();
     } finally {
       // Whatever happens, the batch is not touched while it is being computed.
       await decoded;
@@ -177,7 +183,7 @@ export class Scheduler {
     let size = 0;
     for (const { length } of chunks) size += length;
     this.context.initBatch(size);
-    const wanted: Wanted = { jobs: [], logits: [] };
+    const wanted: Wanted = { jobs: [], logits: [], reading: size > jobs.length };
     for (let i = 0; i < jobs.length; i++) this.add(jobs[i]!, chunks[i]!, wanted);
     return wanted;
   }

@@ -13,6 +13,7 @@ import { httpServer } from './http.js';
 import type { Log } from './log.js';
 import { Metrics } from './metrics.js';
 import { Model } from './model.js';
+import { writeLate } from './pacer.js';
 import { Scheduler } from './scheduler.js';
 import { State } from './state.js';
 import { usableThreads } from './threads.js';
@@ -70,7 +71,7 @@ async function load(config: EngineConfig, log: Log, onBroken: (error: Error) => 
   const chosen = await calibrate(model.context, token, sequences, limits, config.threads);
   log('threads', { ...chosen, cpus: limits.allowed.length, cores: limits.cores, quota: limits.quota });
   const all = { ...size, chunk: model.chunk, queue };
-  const scheduler = new Scheduler(model.context, all, (end) => model.isEnd(end), onBroken);
+  const scheduler = new Scheduler(model.context, all, (end) => model.isEnd(end), onBroken, writeLate);
   await firstWord(scheduler, model);
   return { model, scheduler, metrics: new Metrics(config.model.id), modelId: config.model.id, contextSize };
 }

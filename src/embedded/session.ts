@@ -12,7 +12,7 @@ export interface Reply extends Listener {
 }
 
 export interface Session {
-  /** The client went away. */
+  /** The client went away; may be said again. */
   gone(): void;
 }
 
@@ -31,6 +31,7 @@ export function begin(
   const prefix = ask.route === 'chat' ? 'chatcmpl' : 'cmpl';
   const head = { id: `${prefix}-${id}`, created: Math.floor(Date.now() / 1000), model: served.modelId };
   let conversation: Conversation | undefined;
+  let left = false;
   const record = (outcome: string, detail: object): void => {
     const { timing } = conversation ?? {};
     via.log('request', {
@@ -49,7 +50,8 @@ export function begin(
   conversation = converse(served, ask, listener);
   return {
     gone: () => {
-      if (listener.finished) return;
+      if (left || listener.finished) return;
+      left = true;
       conversation.cancel();
       record('gone', {});
     },

@@ -179,6 +179,13 @@ export async function startCluster(options: ServerOptions = {}): Promise<RedisCl
     },
     async reshard(from, to, slots) {
       const id = async (one: RedisServer) => one.cli('cluster', 'myid');
+      // After a move it takes the nodes a moment to agree again; until then redis-cli refuses.
+      const agreed = () =>
+        seed.cli('--cluster', 'check', `127.0.0.1:${seed.port}`).then(
+          () => true,
+          () => undefined,
+        );
+      await until('the nodes agree on the slots', agreed, 20_000);
       await seed.cli(
         ...['--cluster', 'reshard', `127.0.0.1:${seed.port}`, '--cluster-from', await id(from)],
         ...['--cluster-to', await id(to), '--cluster-slots', `${slots}`, '--cluster-yes'],

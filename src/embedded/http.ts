@@ -145,7 +145,7 @@ function closer(server: Server): Pick<Door, 'close' | 'cut'> {
   const answering = new Map<Socket, number>();
   let closing = false;
   const release = (socket: Socket): void => {
-    if (closing && (answering.get(socket) ?? 0) === 0) socket.destroy();
+    if (closing && (answering.get(socket) ?? 0) === 0) socket.destroySoon();
   };
   server.on('connection', (socket) => {
     answering.set(socket, 0);

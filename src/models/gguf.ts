@@ -14,14 +14,15 @@ export interface Tensor {
   readonly data: Uint8Array;
 }
 
-/** Integers travel as uint32, `float` as float32. */
+/** Integers travel as uint32 (in lists int32), floats as float32. */
 export type Meta =
   | { readonly uint: number }
   | { readonly float: number }
   | { readonly flag: boolean }
   | { readonly text: string }
   | { readonly texts: readonly string[] }
-  | { readonly ints: readonly number[] };
+  | { readonly ints: readonly number[] }
+  | { readonly floats: readonly number[] };
 
 const kind = {
   u8: 0,
@@ -103,11 +104,23 @@ function writeMeta(out: Writer, key: string, value: Meta): void {
     out.u32(kind.text);
     out.text(value.text);
   } else {
-    const items = 'texts' in value ? value.texts : value.ints;
-    out.u32(kind.list);
-    out.u32('texts' in value ? kind.text : kind.i32);
-    out.u64(items.length);
-    for (const item of items) typeof item === 'string' ? out.text(item) : out.i32(item);
+    writeList(out, value);
+  }
+}
+
+function writeList(
+  out: Writer,
+  value: Extract<Meta, { texts: unknown } | { ints: unknown } | { floats: unknown }>,
+): void {
+  const of = 'texts' in value ? kind.text : 'ints' in value ? kind.i32 : kind.f32;
+  const items = 'texts' in value ? value.texts : 'ints' in value ? value.ints : value.floats;
+  out.u32(kind.list);
+  out.u32(of);
+  out.u64(items.length);
+  for (const item of items) {
+    if (typeof item === 'string') out.text(item);
+    else if (of === kind.i32) out.i32(item);
+    else out.f32(item);
   }
 }
 

@@ -181,6 +181,20 @@ describe('the openai client', () => {
     expect((await say({ logit_bias: { 300: 100 }, max_tokens: 5, ignore_eos: true })).length).toBeGreaterThan(4);
   });
 
+  it('computes the beginning of a conversation once', async () => {
+    const first = {
+      role: 'user' as const,
+      content: 'A long question about the old stone bridge over the river. '.repeat(4),
+    };
+    const one = await client.chat.completions.create({ model: 'demo', messages: [first], max_tokens: 10 });
+    const turns = [first, one.choices[0]!.message, { role: 'user' as const, content: 'And then?' }];
+    const two = await client.chat.completions.create({ model: 'demo', messages: turns, max_tokens: 10 });
+    expect(two.usage!.prompt_tokens_details!.cached_tokens).toBeGreaterThanOrEqual(one.usage!.prompt_tokens - 1);
+    // Who gives a seed wants the same bits again: computed anew.
+    const seeded = await client.chat.completions.create({ model: 'demo', messages: turns, max_tokens: 10, seed: 1 });
+    expect(seeded.usage!.prompt_tokens_details!.cached_tokens).toBe(0);
+  });
+
   it('aborts a stream, and the engine stops computing', async () => {
     const before = engine.log.length;
     const asked = { ...base, max_tokens: 1000, ignore_eos: true, stream: true } as const;

@@ -9,6 +9,7 @@ const meta = {
   'a.flag': { flag: true },
   'a.texts': { texts: ['x', '', '<think>'] },
   'a.ints': { ints: [1, -3] },
+  'a.floats': { floats: [0.25, -3] },
 };
 
 describe('GGUF', () => {
@@ -20,6 +21,7 @@ describe('GGUF', () => {
       'a.flag': true,
       'a.texts': ['x', '', '<think>'],
       'a.ints': [1, -3],
+      'a.floats': [0.25, -3],
     });
   });
 
@@ -34,7 +36,7 @@ describe('GGUF', () => {
 
   it('asks for more bytes wherever the metadata is cut, and never reads past the cut', () => {
     const file = writeGguf(meta, []);
-    const end = file.lastIndexOf(0xff) + 1;
+    const end = file.lastIndexOf(0xc0) + 1;
     fc.assert(
       fc.property(fc.integer({ min: 0, max: end - 1 }), (cut) => {
         expect(() => readGgufMeta(file.slice(0, cut))).toThrow(GgufTruncated);

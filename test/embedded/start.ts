@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type EngineConfig, engineConfig } from '../../src/engines/embedded.js';
+import { type EngineConfig, engineCommand, engineConfig } from '../../src/engines/embedded.js';
 import { demoModel } from '../../src/models/demo.js';
 import { builtEngine } from './built.js';
 import { testRuntime } from './runtime.js';
@@ -53,8 +53,9 @@ export async function startEngine(options: EngineOptions = {}): Promise<RunningE
     ...settings,
   };
   await writeFile(join(folder, 'engine.json'), engineConfig(config));
-  const argv = [join(dist, 'dist/engine.js'), '--config', join(folder, 'engine.json')];
-  const child = spawn(process.execPath, argv, { stdio: ['ignore', 'inherit', 'pipe'] });
+  const places = { home: folder, cache: folder, package: dist, node: process.execPath };
+  const { argv } = engineCommand(places, join(folder, 'engine.json'));
+  const child = spawn(argv[0], argv.slice(1), { stdio: ['ignore', 'inherit', 'pipe'] });
   const ended = once(child, 'exit').then(async ([code]) => {
     await rm(folder, { recursive: true, force: true });
     return code as number | null;

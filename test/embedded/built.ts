@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, rename, rm, stat, symlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 
 const root = join(import.meta.dirname, '../..');
@@ -38,9 +38,20 @@ async function build(to: string): Promise<void> {
   await rename(draft, to).catch(() => rm(draft, { recursive: true, force: true }));
 }
 
+/** Builds of older sources go after a day. */
+async function tidy(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const { mtimeMs } = await stat(join(folder, name)).catch(() => ({ mtimeMs: Date.now() }));
+    if (Date.now() - mtimeMs > 86_400_000) await rm(join(folder, name), { recursive: true, force: true });
+  }
+}
+
 /** A folder laid out as the installed package: `dist/engine.js`, `templates`. */
 export async function builtEngine(): Promise<string> {
   const folder = join(root, 'node_modules/.cache/deepseek-deploy', await fingerprint());
-  if ((await stat(folder).catch(() => undefined)) === undefined) await build(folder);
+  if ((await stat(folder).catch(() => undefined)) === undefined) {
+    await build(folder);
+    await tidy(dirname(folder));
+  }
   return folder;
 }

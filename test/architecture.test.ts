@@ -13,6 +13,7 @@ const layers: Readonly<Record<string, number>> = {
   'src/world.ts': 0,
   'src/verb.ts': 0,
   'src/table.ts': 0,
+  'src/address.ts': 0,
   'src/failure.ts': 0,
   'src/config/': 1,
   'src/probes/': 1,

@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { langOf } from '../src/say.js';
 
@@ -12,4 +14,17 @@ describe('langOf', () => {
   ] as const)('%j reads %s', (env, lang) => {
     expect(langOf(env)).toBe(lang);
   });
+});
+
+it('Chinese words have Chinese punctuation', () => {
+  const root = join(import.meta.dirname, '../src');
+  const files = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'));
+  const half = /[\u3400-\u9fff）”][,;?!:](?!\/)/;
+  const found = files.flatMap((name) =>
+    readFileSync(join(root, name), 'utf8')
+      .split('\n')
+      .filter((line) => half.test(line))
+      .map((line) => `${name}: ${line.trim()}`),
+  );
+  expect(found).toEqual([]);
 });

@@ -4,6 +4,9 @@ import { UserError } from '../errors.js';
 import { catalogue } from '../models/catalogue.js';
 import { bytesText } from '../models/progress.js';
 import type { Planned } from '../plan/apply.js';
+import { cgroup } from '../probes/cgroup.js';
+import type { Probe } from '../probes/probe.js';
+import { memory } from '../probes/resources.js';
 import { say, type Text } from '../say.js';
 import { findNginx, mayInstall, nginxLine, packageManager } from '../steps/nginx.js';
 import type { Setup } from '../steps/setup.js';
@@ -41,7 +44,7 @@ const nginx: Preflight = async ({ todo, world }) => {
   const line = nginxLine(manager);
   return say(
     `${found.why.en}, and it takes root to install it. Type: ${line}`,
-    `${found.why.zh},安装需要 root 权限。请执行：${line}`,
+    `${found.why.zh}，安装需要 root 权限。请执行：${line}`,
   );
 };
 
@@ -69,7 +72,7 @@ const disk: Preflight = async ({ setup, todo, world }) => {
   const [needs, has] = [bytesText(need), bytesText(free)];
   return say(
     `${setup.places.cache} has ${has} free, ${needs} are needed. Free some, or set XDG_CACHE_HOME to a larger disk`,
-    `${setup.places.cache} 剩余 ${has},需要 ${needs}。请清理空间，或将 XDG_CACHE_HOME 指向更大的磁盘`,
+    `${setup.places.cache} 剩余 ${has}，需要 ${needs}。请清理空间，或将 XDG_CACHE_HOME 指向更大的磁盘`,
   );
 };
 
@@ -78,11 +81,19 @@ async function installedBytes(world: World): Promise<number> {
   return (build?.installedMB ?? 0) * 1e6;
 }
 
-const memory: Preflight = async ({ setup, world }) => {
+/** Bytes that a process of ours may have: the machine's, or less where a cgroup says so. Undefined where nobody tells. */
+async function memoryHere(world: World): Promise<number | undefined> {
+  const ask = async <T>(probe: Probe<T>): Promise<T> => probe.read(await world.host.run(probe.command));
+  const [all, group] = await Promise.all([ask(memory), ask(cgroup)]);
+  const bounds = [all?.totalMiB, group?.memoryMiB].filter((bound) => bound !== undefined);
+  return bounds.length === 0 ? undefined : Math.min(...bounds) * 2 ** 20;
+}
+
+const enoughMemory: Preflight = async ({ setup, world }) => {
   const { memoryNeed } = await import('../models/servable.js');
   const model = catalogue.find(({ id }) => id === setup.model.id);
   const gguf = model?.gguf.find(({ file }) => setup.model.file.endsWith(`/${file}`));
-  const have = await totalMemory(world);
+  const have = await memoryHere(world);
   if (!gguf || model?.kvBytesPerToken === undefined || have === undefined) return undefined;
   const need = memoryNeed(gguf, model.kvBytesPerToken, setup.config.engine);
   if (need <= have) return undefined;
@@ -93,20 +104,13 @@ const memory: Preflight = async ({ setup, world }) => {
   );
 };
 
-/** Bytes of main memory, from /proc/meminfo; undefined elsewhere. */
-export async function totalMemory(world: World): Promise<number | undefined> {
-  const text = await world.files.readIfAny('/proc/meminfo');
-  const kilobytes = /^MemTotal:\s+(\d+) kB$/m.exec(text ?? '')?.[1];
-  return kilobytes === undefined ? undefined : Number(kilobytes) * 1024;
-}
-
 const modelFile: Preflight = async ({ setup, world }) => {
   if (setup.model.source.kind !== 'file') return undefined;
   const { inspectGguf } = await import('../models/inspect.js');
   return mendable(() => inspectGguf(world, setup.model.file));
 };
 
-export const preflights: readonly Preflight[] = [nginx, engine, disk, memory, modelFile];
+export const preflights: readonly Preflight[] = [nginx, engine, disk, enoughMemory, modelFile];
 
 /** @throws UserError `preflight`, exit 'unready', with all that fails */
 export async function preflight(setup: Setup, planned: readonly Planned<Setup>[], world: World): Promise<void> {

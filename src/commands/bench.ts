@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { Fold, type Summary } from '../bench/fold.js';
 import { Keeper } from '../bench/keep.js';
 import { measure } from '../bench/measure.js';
@@ -10,10 +11,8 @@ import { bearer, type Endpoint, endpointOf, endpointOptions, servedModels, trust
 import type { Input, Verb } from '../verb.js';
 import type { World } from '../world.js';
 
-const path = (world: World, name: string): string => (name.startsWith('/') ? name : `${world.cwd}/${name}`);
-
 async function textOf(world: World, name: string): Promise<string> {
-  const text = await world.files.readIfAny(path(world, name));
+  const text = await world.files.readIfAny(resolve(world.cwd, name));
   if (text !== undefined) return text;
   throw new UserError('bench.file', say(`There is no file ${name}.`, `文件 ${name} 不存在。`), { exit: 'usage' });
 }
@@ -66,7 +65,7 @@ async function run(input: Input, given: World): Promise<Exit | undefined> {
   const endpoint = await endpointOf(input.options, given);
   const world = trusting(endpoint, given);
   const settings: Settings = { url: endpoint.url, model: await modelOf(endpoint, world), ...wanted };
-  const keeper = out === undefined ? undefined : new Keeper(await world.files.sink(path(world, out), false));
+  const keeper = out === undefined ? undefined : new Keeper(await world.files.sink(resolve(world.cwd, out), false));
   const fold = new Fold();
   const onLine = (line: Line): void => {
     fold.add(line);

@@ -1,4 +1,3 @@
-import { UserError } from '../errors.js';
 import { changeSettings, storedSecrets, storedSettings } from '../gateway/change.js';
 import { clientState, clientView, makeClient, rotateClient, withClient, withoutClient } from '../gateway/clients.js';
 import { parseExpiry } from '../gateway/keys.js';
@@ -7,38 +6,10 @@ import type { Settings } from '../gateway/settings.js';
 import { changeTokenKeys } from '../gateway/signing.js';
 import { locked } from '../plan/lock.js';
 import { say } from '../say.js';
-import { table } from '../table.js';
 import { type Deployment, needDeployment } from '../targets/deployment.js';
 import type { Input, Option, Verb } from '../verb.js';
 import type { World } from '../world.js';
-
-const nowOf = (world: World): number => Math.floor(world.clock.now() / 1000);
-
-const json = (world: World, value: unknown): void => world.ui.out(`${JSON.stringify(value, null, 2)}\n`);
-
-/** A gateway that is down reads the change when it starts. */
-function tellWhen(world: World, live: boolean): void {
-  if (live) return;
-  world.ui.line(say('The gateway is not running; it will know when it starts.', '网关没有运行，启动后会生效。'));
-}
-
-const usage = (id: string, en: string, zh: string, hint: ReturnType<typeof say>): UserError =>
-  new UserError(id, say(en, zh), { hint, exit: 'usage' });
-
-function models(settings: Settings, wanted: readonly string[] | undefined): readonly string[] | undefined {
-  const known = settings.models.map(({ id }) => id);
-  const unknown = wanted?.find((id) => !known.includes(id));
-  if (unknown === undefined) return wanted;
-  const hint = say(`Served: ${known.join(', ')}`, `已提供：${known.join('、')}`);
-  throw usage('clients.model', `No model '${unknown}' is served.`, `没有提供名为“${unknown}”的模型。`, hint);
-}
-
-/** Tenants appear in logs and metrics as they are. */
-function tenantOf(text: string): string {
-  if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(text)) return text;
-  const hint = say('Letters, digits, . _ - and at most 64', '字母、数字、. _ -，最多 64 个');
-  throw usage('clients.tenant', `'${text}' cannot be the name of a tenant.`, `“${text}”不能用作租户名。`, hint);
-}
+import { createOptions, json, listing, nowOf, pick, servedOnly, tellWhen, tenantOf } from './credentials.js';
 
 interface Made {
   readonly client: Client;
@@ -66,11 +37,7 @@ function show(world: World, input: Input, { client, secret, live }: Made, now: n
 
 const create: Verb = {
   args: [{ name: '[name]', says: say('What the client is', '客户端的用途') }],
-  options: [
-    { flags: '--tenant <tenant>', says: say('Whose it is', '所属租户'), initial: 'default' },
-    { flags: '--model <model>', says: say('Only for this model; may be repeated', '仅限此模型；可重复'), kind: 'list' },
-    { flags: '--expires <when>', says: say('12h, 90d, or a date; never by default', '12h、90d 或日期；默认永不过期') },
-  ],
+  options: createOptions,
   examples: [{ line: 'clients create billing --tenant shop', says: say('A program of a tenant', '某个租户的程序') }],
   run: async (input, world) => {
     const deployment = await needDeployment(world);
@@ -78,11 +45,10 @@ const create: Verb = {
     const { tenant, expires } = input.options as { tenant?: string; expires?: string };
     const expiresAt = expires === undefined ? undefined : parseExpiry(expires, now);
     const made = await locked(world, 'clients create', async (): Promise<Made> => {
-      const only = models(await storedSettings(world), input.options.model as readonly string[] | undefined);
       const wanted = {
         name: input.args[0] ?? 'unnamed',
-        ...(tenant ? { tenant: tenantOf(tenant) } : {}),
-        ...(only?.length ? { models: only } : {}),
+        ...tenantOf(tenant),
+        ...servedOnly(await storedSettings(world), input.options.model as readonly string[] | undefined),
         ...(expiresAt === undefined ? {} : { expiresAt }),
       };
       const { pepper } = await storedSecrets(world);
@@ -94,15 +60,13 @@ const create: Verb = {
   },
 };
 
-function chosen({ clients = [] }: Settings, wanted: string, now: number): Client {
-  const active = clients.filter((client) => clientState(client, now) !== 'revoked');
-  const [found, ...more] = active.filter(({ id, name }) => id === wanted || name === wanted);
-  if (found && more.length === 0) return found;
-  const hint = say('See: deepseek-deploy clients list', '查看：deepseek-deploy clients list');
-  throw found
-    ? usage('clients.unknown', `Several clients are named '${wanted}'.`, `有多个客户端都叫“${wanted}”。`, hint)
-    : usage('clients.unknown', `There is no active client '${wanted}'.`, `没有名为“${wanted}”的有效客户端。`, hint);
-}
+const chosen = ({ clients = [] }: Settings, wanted: string, now: number): Client =>
+  pick(
+    clients.filter((client) => clientState(client, now) !== 'revoked'),
+    wanted,
+    say('client', '客户端'),
+    'clients',
+  );
 
 const which = { name: '<client>', says: say('Its id, or its name', '客户端编号或名称') };
 
@@ -141,27 +105,10 @@ const rotate: Verb = {
   },
 };
 
-const list: Verb = {
-  run: async (input, world) => {
-    await needDeployment(world);
-    const now = nowOf(world);
-    const views = ((await storedSettings(world)).clients ?? []).map((client) => clientView(client, now));
-    if (input.json) {
-      json(world, views);
-      return undefined;
-    }
-    const head = [
-      say('ID', '编号'),
-      say('NAME', '名称'),
-      say('TENANT', '租户'),
-      say('STATE', '状态'),
-      say('EXPIRES', '到期'),
-    ];
-    const rows = views.map((one) => [one.id, one.name, one.tenant, one.state, one.expiresAt ?? '-']);
-    for (const line of table([head.map((text) => world.ui.text(text)), ...rows])) world.ui.line(line);
-    return undefined;
-  },
-};
+const list = listing(async (world) => {
+  await needDeployment(world);
+  return ((await storedSettings(world)).clients ?? []).map((client) => clientView(client, nowOf(world)));
+});
 
 const revoke: Verb = {
   args: [which],

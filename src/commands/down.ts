@@ -62,6 +62,6 @@ function tellRemoved(world: World, { paths, keptFor }: Purge, left: readonly str
     ui.line(say(`Downloads stay: ${homes} uses them too.`, `下载内容保留：${homes} 也在使用。`));
   }
   for (const folder of left) {
-    ui.line(say(`${folder} stays: something that is not ours lies in it.`, `保留 ${folder}:其中有不属于我们的文件。`));
+    ui.line(say(`${folder} stays: something that is not ours lies in it.`, `保留 ${folder}：其中有不属于我们的文件。`));
   }
 }

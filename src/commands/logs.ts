@@ -63,7 +63,7 @@ export const verb: Verb = {
   args: [
     {
       name: '[log...]',
-      says: say('engine, gateway, supervisor; all by default', 'engine、gateway、supervisor;默认全部'),
+      says: say('engine, gateway, supervisor; all by default', 'engine、gateway、supervisor；默认全部'),
     },
   ],
   options: [

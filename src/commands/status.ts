@@ -74,7 +74,7 @@ const repair = (state: LocalState['state']): Text =>
     ? say('Follow it: deepseek-deploy logs --follow', '查看进展：deepseek-deploy logs --follow')
     : say(
         'Bring it back: deepseek-deploy init. See why: deepseek-deploy logs',
-        '恢复：deepseek-deploy init;查看原因：deepseek-deploy logs',
+        '恢复：deepseek-deploy init；查看原因：deepseek-deploy logs',
       );
 
 /** What `status --json` and `init --json` have in common. */

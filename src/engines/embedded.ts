@@ -1,4 +1,5 @@
 /** The embedded engine as the targets see it: its configuration file, its command, where to ask it. */
+import { bracketed } from '../address.js';
 import type { Command } from '../command.js';
 import type { Places } from '../world.js';
 
@@ -43,9 +44,7 @@ interface Address {
   readonly port: number;
 }
 
-const urlHost = (host: string): string => (host.includes(':') ? `[${host}]` : host);
-
-export const engineUrl = ({ host, port }: Address): string => `http://${urlHost(host)}:${port}`;
+export const engineUrl = ({ host, port }: Address): string => `http://${bracketed(host)}:${port}`;
 
 /** Answers 200 only while the model answers; 503 with the reason else. */
 export const engineReadyUrl = (address: Address): string => `${engineUrl(address)}/health`;

@@ -4,10 +4,12 @@
  * into the cache, pinned by version and sha512. The lock file names no address, so the user's registry, mirror and
  * proxy settings are honoured.
  */
+import { createHash } from 'node:crypto';
 import type { Command } from '../command.js';
 import { UserError } from '../errors.js';
+import type { Action } from '../plan/step.js';
 import { say } from '../say.js';
-import type { Files, Host, Places, Processes, Result } from '../world.js';
+import type { Places, Result, World } from '../world.js';
 
 export interface RuntimeBuild {
   readonly platform: string;
@@ -159,51 +161,44 @@ export const runtimeProbe = (dir: string, places: Places): Command => ({
   argv: [places.node, `${places.package}/dist/engine.js`, '--probe', dir],
 });
 
-type Means = { readonly host: Host; readonly files: Files; readonly places: Places; readonly processes: Processes } & {
-  readonly env: Readonly<Record<string, string | undefined>>;
-};
+type Means = Pick<World, 'host' | 'files' | 'places'>;
 
-export async function runtimeReady(means: Pick<Means, 'host' | 'files' | 'places'>, dir: string): Promise<boolean> {
-  if ((await means.files.stat(dir)) === undefined) return false;
-  return (await means.host.run(runtimeProbe(dir, means.places))).code === 0;
+/** Whether the library is there and loads. */
+export async function runtimeReady({ files, host, places }: Means, build: RuntimeBuild): Promise<boolean> {
+  const dir = runtimeDir(places, build);
+  return (await files.stat(dir)) !== undefined && (await host.run(runtimeProbe(dir, places))).code === 0;
 }
 
 /** The build for this machine. @throws UserError `engine.runtime` where there is none. */
-export async function runtimeFor(means: Pick<Means, 'host' | 'files' | 'places'>): Promise<RuntimeBuild> {
+export async function runtimeFor(means: Means): Promise<RuntimeBuild> {
   const builds = readRuntimeBuilds(await means.files.read(runtimeBuildsFile(means.places)));
   const { stdout } = await means.host.run(machineProbe);
   return chooseBuild(builds, readMachine(stdout));
 }
 
 /**
- * Installs the build beside its place, proves that it loads, and moves it there: a place that exists is whole.
- * @throws UserError `engine.runtime`: network when the download failed, unready when npm is missing or the library does
- * not load.
+ * For a machine where it is not ready: the build is installed beside its place, proved to load, and moved there. The
+ * draft bears the home's mark: two homes may be at it at once, and whoever comes second keeps the first's.
  */
-export async function installRuntime(
-  means: Means,
+export async function installActions(
   build: RuntimeBuild,
-  options: { readonly onLine?: (line: string) => void; readonly signal?: AbortSignal } = {},
-): Promise<string> {
-  const { files, host, places, processes } = means;
+  { files, places, env }: Pick<World, 'files' | 'places' | 'env'>,
+): Promise<readonly Action[]> {
   const dir = runtimeDir(places, build);
-  const draft = `${dir}.${processes.pid}`;
+  const broken: Action[] = (await files.stat(dir)) ? [{ kind: 'remove', path: dir }] : [];
+  const draft = `${dir}.${createHash('sha256').update(places.home).digest('hex').slice(0, 8)}`;
   const { packageJson, lock } = runtimeFiles(build);
-  try {
-    await files.remove(draft);
-    await files.makeDir(draft);
-    await files.write(`${draft}/package.json`, packageJson);
-    await files.write(`${draft}/package-lock.json`, lock);
-    const installed = await host.run(installCommand(draft, places, means.env), options);
-    if (installed.code !== 0) throw installFailed(installed, build);
-    const loaded = await host.run(runtimeProbe(draft, places), options);
-    if (loaded.code !== 0) throw loadFailed(loaded);
-    await files.remove(dir);
-    await files.rename(draft, dir);
-  } finally {
-    await files.remove(draft);
-  }
-  return dir;
+  const failed = (result: Result): UserError => installFailed(result, build);
+  return [
+    ...broken,
+    { kind: 'remove', path: draft },
+    { kind: 'dir', path: draft, mode: 0o700 },
+    { kind: 'write', path: `${draft}/package.json`, mode: 0o600, content: packageJson },
+    { kind: 'write', path: `${draft}/package-lock.json`, mode: 0o600, content: lock },
+    { kind: 'run', command: installCommand(draft, places, env), failed },
+    { kind: 'run', command: runtimeProbe(draft, places), failed: loadFailed },
+    { kind: 'move', from: draft, to: dir, orKeep: true },
+  ];
 }
 
 const lastLines = (text: string): string => text.trim().split('\n').slice(-6).join('\n');
@@ -252,7 +247,7 @@ export function loadFailed(result: Result): UserError {
   const lines = lastLines(result.stderr || result.stdout);
   return new UserError(
     'engine.runtime',
-    say('llama.cpp was installed, but does not load on this machine.', '已安装 llama.cpp,但无法在本机加载。'),
+    say('llama.cpp was installed, but does not load on this machine.', '已安装 llama.cpp，但无法在本机加载。'),
     { exit: 'unready', cause: new Error(lines), details: [say(lines, lines)] },
   );
 }

@@ -27,7 +27,7 @@ async function push(world: World, admin: Admin, settings: Settings): Promise<boo
     'gateway.settings',
     say(
       `The gateway still runs on revision ${live.revision}, not ${settings.revision}.`,
-      `网关仍在使用修订版 ${live.revision},而不是 ${settings.revision}。`,
+      `网关仍在使用修订版 ${live.revision}，而不是 ${settings.revision}。`,
     ),
   );
 }

@@ -54,7 +54,7 @@ export function parseExpiry(text: string, now: number): number {
     Number.isNaN(at)
       ? say(`'${text}' is not a time to expire at.`, `“${text}”不是有效的到期时间。`)
       : say(`'${text}' is in the past.`, `“${text}”已经过去了。`),
-    { hint: say('Examples: 12h, 90d, 2027-01-31', '例如:12h、90d、2027-01-31'), exit: 'usage' },
+    { hint: say('Examples: 12h, 90d, 2027-01-31', '例如：12h、90d、2027-01-31'), exit: 'usage' },
   );
 }
 

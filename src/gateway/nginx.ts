@@ -4,6 +4,7 @@
  * that both dialects behave alike.
  */
 
+import { bracketed } from '../address.js';
 import { UserError } from '../errors.js';
 import { say } from '../say.js';
 import type { TlsFiles } from './tls.js';
@@ -80,14 +81,13 @@ export const routes: readonly Route[] = [
 /** Statuses that nginx raises before or instead of Lua; 494 to 496 are its own for broken headers and TLS. */
 const raised = '400 404 405 408 411 413 414 416 431 494 495 496 500 501 505';
 
-const address = (listen: Listen): string =>
-  `${listen.host.includes(':') ? `[${listen.host}]` : listen.host}:${listen.port}`;
+const address = (listen: Listen): string => `${bracketed(listen.host)}:${listen.port}`;
 
 const quoted = (value: string): string => {
   if (/["\\\n$;]/.test(value)) {
     throw new UserError(
       'gateway.path',
-      say(`nginx cannot take this path: ${value}`, `nginx 无法使用这个路径:${value}`),
+      say(`nginx cannot take this path: ${value}`, `nginx 无法使用这个路径：${value}`),
       {
         hint: say('Choose a path without quotes, backslashes, $ and ;', '请改用不含引号、反斜杠、$ 和 ; 的路径'),
         exit: 'unready',

@@ -82,7 +82,7 @@ export function readNginx(stdout: string): NginxFound {
   const version = numbers(chosen.version);
   const modules = builtIn ? [] : modulesOf(lines);
   if (older(version, oldest)) {
-    return no(`nginx ${chosen.version} is too old: 1.18 is needed`, `nginx ${chosen.version} 太旧,至少需要 1.18`);
+    return no(`nginx ${chosen.version} is too old: 1.18 is needed`, `nginx ${chosen.version} 太旧，至少需要 1.18`);
   }
   if (!modules) return no('nginx has no Lua module', 'nginx 没有 Lua 模块');
   if (!builtIn && lines.cjson.length === 0) return no('the Lua module cjson is missing', '缺少 Lua 模块 cjson');

@@ -1,5 +1,7 @@
 /** The gateway's certificate: made by a CA of this deployment's own, or brought along; read and judged here. */
+
 import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { bracketed } from '../address.js';
 import type { Command } from '../command.js';
 
 const isIp = (name: string): boolean => name.includes(':') || /^\d+(\.\d+){3}$/.test(name);
@@ -105,8 +107,6 @@ export const reloadCommand = (directory: string): Command => ({
     directory,
   ],
 });
-
-const bracketed = (host: string): string => (host.includes(':') ? `[${host}]` : host);
 
 /** The certificate that is served there, in PEM among other words; ends by itself. */
 export const servedCommand = (host: string, port: number): Command => ({

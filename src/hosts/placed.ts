@@ -51,7 +51,7 @@ export function placed(name: string, run: RunWith): Pick<Host, 'put' | 'read'> {
       const why = reason(result);
       throw new UserError(
         'file.write',
-        say(`${name}: ${path} could not be written: ${why}`, `${name}:无法写入 ${path}：${why}`),
+        say(`${name}: ${path} could not be written: ${why}`, `${name}：无法写入 ${path}：${why}`),
       );
     },
     async read(path: string, { sudo = false } = {}): Promise<string | undefined> {
@@ -61,7 +61,7 @@ export function placed(name: string, run: RunWith): Pick<Host, 'put' | 'read'> {
       const why = result.code === 67 ? 'Permission denied' : reason(result);
       throw new UserError(
         'file.read',
-        say(`${name}: ${path} could not be read: ${why}`, `${name}:无法读取 ${path}：${why}`),
+        say(`${name}: ${path} could not be read: ${why}`, `${name}：无法读取 ${path}：${why}`),
       );
     },
   };

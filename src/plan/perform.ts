@@ -32,7 +32,7 @@ export async function perform(action: Action, world: World, note: Note): Promise
       await files.write(action.path, await made(action.content), action.mode);
       return own(action, world);
     case 'move':
-      return files.rename(action.from, action.to);
+      return move(action, world);
     case 'remove':
       return files.remove(action.path);
     case 'fetch':
@@ -42,6 +42,11 @@ export async function perform(action: Action, world: World, note: Note): Promise
     case 'wait':
       return wait(action, world, note);
   }
+}
+
+async function move({ from, to, orKeep }: Action & { kind: 'move' }, { files }: World): Promise<void> {
+  if (orKeep && (await files.stat(to))) return files.remove(from);
+  return files.rename(from, to);
 }
 
 async function made(content: (Action & { kind: 'write' })['content']): Promise<string | Uint8Array> {

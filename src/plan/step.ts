@@ -21,7 +21,8 @@ export type Action =
       readonly content: string | Supply | Made;
       readonly owner?: number;
     }
-  | { readonly kind: 'move'; readonly from: string; readonly to: string }
+  /** `orKeep`: what is at its new place already, by another's hand, is as good. */
+  | { readonly kind: 'move'; readonly from: string; readonly to: string; readonly orKeep?: true }
   | { readonly kind: 'remove'; readonly path: string }
   /** A download; `sha256` is lower-case hex. */
   | {

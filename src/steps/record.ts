@@ -1,3 +1,4 @@
+import { bracketed, reachable } from '../address.js';
 import { caFile } from '../gateway/tls.js';
 import type { Step } from '../plan/step.js';
 import { say } from '../say.js';
@@ -5,11 +6,6 @@ import { type Deployment, deploymentFile, readDeployment } from '../targets/depl
 import { isUsingCache, useCache } from '../targets/purge.js';
 import type { World } from '../world.js';
 import type { Setup } from './setup.js';
-
-const bracketed = (host: string): string => (host.includes(':') ? `[${host}]` : host);
-
-/** An address that callers can use: one that stands for all addresses is reached over loopback from here. */
-const reachable = (host: string): string => ({ '0.0.0.0': '127.0.0.1', '::': '::1' })[host] ?? host;
 
 export const endpointOf = ({ gateway: { host, port }, config }: Pick<Setup, 'gateway' | 'config'>): string =>
   `${config.gateway.tls.mode === 'off' ? 'http' : 'https'}://${bracketed(reachable(host))}:${port}/v1`;

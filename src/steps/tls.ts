@@ -1,3 +1,4 @@
+import { reachable } from '../address.js';
 import { UserError } from '../errors.js';
 import { gatewayDirectory } from '../gateway/files.js';
 import {
@@ -37,8 +38,6 @@ async function flaw(setup: Setup, world: World): Promise<Flaw | undefined> {
   if (setup.config.gateway.tls.mode === 'files') return flawOf({ certificate, key }, now);
   return flawOf({ certificate, key }, now + renewMs, { ca, names: await namesOf(setup, world) });
 }
-
-const reachable = (host: string): string => ({ '0.0.0.0': '127.0.0.1', '::': '::1' })[host] ?? host;
 
 /** Whether callers get another certificate than the one that is there; false where none is served yet. */
 async function servesAnother(setup: Setup, world: World): Promise<boolean> {

@@ -24,11 +24,11 @@ function ended(id: string, last: Exit | undefined): Text {
   if (last?.signal === 'SIGKILL') {
     return say(
       `${id} was killed (SIGKILL): by somebody, or by the kernel for want of memory.`,
-      `${id} 被强制终止（SIGKILL）:可能是人为操作，也可能是内存不足被内核终止。`,
+      `${id} 被强制终止（SIGKILL）：可能是人为操作，也可能是内存不足被内核终止。`,
     );
   }
   if (last?.signal !== undefined) return say(`${id} ended by ${last.signal}.`, `${id} 因信号 ${last.signal} 退出。`);
-  if (last?.code === 127) return say(`${id}: its program was not found.`, `${id}:找不到可执行程序。`);
+  if (last?.code === 127) return say(`${id}: its program was not found.`, `${id}：找不到可执行程序。`);
   if (last?.code !== undefined)
     return say(`${id} ended with status ${last.code}.`, `${id} 退出，状态码 ${last.code}。`);
   return say(`${id} ended.`, `${id} 已退出。`);

@@ -34,7 +34,7 @@ export const portTaken = (port: number): UserError =>
   new UserError('port.taken', say(`Port ${port} is in use by another program.`, `端口 ${port} 已被其他程序占用。`), {
     hint: say(
       'See by which: deepseek-deploy probe. Or take another: deepseek-deploy init --port <number>',
-      '查看占用者：deepseek-deploy probe;或改用其他端口：deepseek-deploy init --port <端口>',
+      '查看占用者：deepseek-deploy probe；或改用其他端口：deepseek-deploy init --port <端口>',
     ),
     exit: 'unready',
   });

@@ -1,4 +1,5 @@
 /** Whom to talk to: the deployment in this home, or any OpenAI endpoint that the flags name. */
+import { resolve } from 'node:path';
 import { UserError } from '../errors.js';
 import { cliKeyFile } from '../gateway/cli-key.js';
 import { say } from '../say.js';
@@ -36,8 +37,6 @@ export const endpointOptions: readonly Option[] = [
   },
 ];
 
-const at = (world: World, path: string): string => (path.startsWith('/') ? path : `${world.cwd}/${path}`);
-
 async function keyIn(path: string, world: World): Promise<string> {
   const text = await world.files.readIfAny(path);
   if (text?.trim()) return text.trim();
@@ -70,7 +69,7 @@ function address(text: string): string {
  */
 export async function endpointOf(options: Readonly<Record<string, Value>>, world: World): Promise<Endpoint> {
   const { url, model, keyFile } = options as { url?: string; model?: string; keyFile?: string };
-  const given = keyFile === undefined ? undefined : await keyIn(at(world, keyFile), world);
+  const given = keyFile === undefined ? undefined : await keyIn(resolve(world.cwd, keyFile), world);
   if (url !== undefined) {
     const key = given ?? (world.env.DEEPSEEK_API_KEY?.trim() || undefined);
     return { url: address(url), ...(key ? { key } : {}), ...(model ? { model } : {}) };

@@ -1,4 +1,5 @@
 /** What is asked for: the flags, over the file, over what was asked for before. */
+import { resolve } from 'node:path';
 import type { Override } from '../config/load.js';
 import { settingsOf } from '../config/settings.js';
 import { UserError } from '../errors.js';
@@ -40,7 +41,7 @@ async function fileOf(
   asked: string | undefined,
   before: RememberedWish | undefined,
 ): Promise<string | undefined> {
-  if (asked !== undefined) return absolute(world, asked);
+  if (asked !== undefined) return resolve(world.cwd, asked);
   const here = `${world.cwd}/${fileHere}`;
   if (await world.files.stat(here)) return here;
   if (before?.file === undefined || (await world.files.stat(before.file))) return before?.file;
@@ -54,8 +55,6 @@ async function fileOf(
   );
 }
 
-const absolute = (world: World, path: string): string => (path.startsWith('/') ? path : `${world.cwd}/${path}`);
-
 /** @throws UserError `config.*`, exit 'usage' */
 export async function wishOf(
   options: Readonly<Record<string, Value>>,
@@ -66,7 +65,7 @@ export async function wishOf(
   // With a file named now, flags of an earlier run no longer speak.
   const earlier = options.config === undefined ? (before?.wish.overrides ?? []) : [];
   const now = overridesOf(options).map((one) =>
-    one.path === 'model.file' ? { ...one, value: absolute(world, String(one.value)) } : one,
+    one.path === 'model.file' ? { ...one, value: resolve(world.cwd, String(one.value)) } : one,
   );
   const overrides = over(earlier, now);
   const { config, given } = await settingsOf(world, file, overrides);

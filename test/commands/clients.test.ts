@@ -118,8 +118,8 @@ describe('clients', () => {
   it.each([
     ['revoke nobody', {}, 'clients.unknown'],
     ['rotate nobody', {}, 'clients.unknown'],
-    ['create x', { tenant: 'a"b' }, 'clients.tenant'],
-    ['create x', { model: ['nope'] }, 'clients.model'],
+    ['create x', { tenant: 'a"b' }, 'credentials.tenant'],
+    ['create x', { model: ['nope'] }, 'credentials.model'],
     ['create x', { expires: 'never' }, 'keys.expiry'],
   ])('%s %j is a usage error', async (words, options, id) => {
     await expect(clients(await homeOf(1), words, options)).rejects.toMatchObject({ id, exit: 'usage' });

@@ -68,7 +68,7 @@ describe('keys', () => {
   it('a key for one model is made only for a model that is served', async () => {
     const world = await homeOf(gateway.admin.port);
     expect(await keys(world, 'create x', { model: ['m'] })).toMatchObject({ models: ['m'] });
-    await expect(keys(world, 'create x', { model: ['nope'] })).rejects.toMatchObject({ id: 'keys.model' });
+    await expect(keys(world, 'create x', { model: ['nope'] })).rejects.toMatchObject({ id: 'credentials.model' });
   });
 
   it('with the gateway down the file alone is changed, and that is said', async () => {
@@ -79,7 +79,7 @@ describe('keys', () => {
 
   it.each([
     ['revoke nobody', {}, 'keys.unknown'],
-    ['create x', { tenant: 'a"b' }, 'keys.word'],
+    ['create x', { tenant: 'a"b' }, 'credentials.tenant'],
     ['create x', { expires: 'never' }, 'keys.expiry'],
   ])('%s %j is a usage error', async (words, options, id) => {
     const world = await homeOf(1);

@@ -3,10 +3,12 @@ import { mkdir, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { installRuntime, runtimeDir, runtimeFor, runtimeReady } from '../../src/engines/runtime.js';
+import { installActions, type RuntimeBuild, runtimeDir, runtimeFor, runtimeReady } from '../../src/engines/runtime.js';
 import { localFiles } from '../../src/hosts/files.js';
 import { localHost } from '../../src/hosts/local.js';
 import { systemProcesses } from '../../src/hosts/processes.js';
+import { perform } from '../../src/plan/perform.js';
+import type { World } from '../../src/world.js';
 import { builtEngine } from './built.js';
 
 const cache = process.env.DEEPSEEK_DEPLOY_TEST_CACHE ?? join(homedir(), '.cache/deepseek-deploy-test');
@@ -37,6 +39,12 @@ async function locked<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
+/** Does what the step `engine.runtime` says. */
+export async function install(means: Awaited<ReturnType<typeof testMeans>>, build: RuntimeBuild): Promise<void> {
+  const world = { ...means, stop: new AbortController().signal } as unknown as World;
+  for (const action of await installActions(build, means)) await perform(action, world, () => {});
+}
+
 let installed: Promise<string> | undefined;
 
 /** The runtime's folder. */
@@ -45,8 +53,10 @@ export function testRuntime(): Promise<string> {
     const means = await testMeans();
     const build = await runtimeFor(means);
     const dir = runtimeDir(means.places, build);
-    if (await runtimeReady(means, dir)) return dir;
-    return locked(async () => ((await runtimeReady(means, dir)) ? dir : installRuntime(means, build)));
+    if (!(await runtimeReady(means, build))) {
+      await locked(async () => ((await runtimeReady(means, build)) ? undefined : install(means, build)));
+    }
+    return dir;
   })();
   return installed;
 }

@@ -95,7 +95,7 @@ export function machine(options: Machine = {}): FakeWorld {
       [/engine\.js --probe/, { stdout: 'AVX2' }],
       ...(options.commands ?? []),
       // What `probe` asks besides; this machine has no answers, and that is no fault.
-      [/^(sh -c|cat|nvidia-smi|uname|dmesg) /, { code: 127 }],
+      [/^(LC_ALL=C )?(sh -c|nvidia-smi) /, { code: 127 }],
     ],
     onStart: async (line, pid, self) => {
       if (!line.includes('/dist/supervisor.js')) throw new Error(`nobody expected ${line}`);

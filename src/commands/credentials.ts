@@ -1,0 +1,97 @@
+/** What `keys` and `clients` have in common: both hand out secrets to tenants and keep their hashes. */
+import { UserError } from '../errors.js';
+import type { Settings } from '../gateway/settings.js';
+import { say, type Text } from '../say.js';
+import { table } from '../table.js';
+import type { Option, Verb } from '../verb.js';
+import type { World } from '../world.js';
+
+/** Seconds since 1970. */
+export const nowOf = (world: World): number => Math.floor(world.clock.now() / 1000);
+
+export const json = (world: World, value: unknown): void => world.ui.out(`${JSON.stringify(value, null, 2)}\n`);
+
+/** A gateway that is down reads the change when it starts. */
+export function tellWhen(world: World, live: boolean): void {
+  if (live) return;
+  world.ui.line(say('The gateway is not running; it will know when it starts.', '网关没有运行，启动后会生效。'));
+}
+
+export const createOptions: readonly Option[] = [
+  { flags: '--tenant <tenant>', says: say('Whose it is', '所属租户'), initial: 'default' },
+  { flags: '--model <model>', says: say('Only for this model; may be repeated', '仅限此模型；可重复'), kind: 'list' },
+  { flags: '--expires <when>', says: say('12h, 90d, or a date; never by default', '12h、90d 或日期；默认永不过期') },
+];
+
+const usage = (id: string, text: Text, hint: Text): UserError => new UserError(id, text, { hint, exit: 'usage' });
+
+/** @throws UserError `credentials.model` for a model that is not served */
+export function servedOnly(settings: Settings, wanted: readonly string[] = []): { models?: readonly string[] } {
+  const known = settings.models.map(({ id }) => id);
+  const unknown = wanted.find((id) => !known.includes(id));
+  if (unknown === undefined) return wanted.length > 0 ? { models: wanted } : {};
+  throw usage(
+    'credentials.model',
+    say(`No model '${unknown}' is served.`, `没有提供名为“${unknown}”的模型。`),
+    say(`Served: ${known.join(', ')}`, `已提供：${known.join('、')}`),
+  );
+}
+
+/** Tenants appear in logs and metrics as they are. @throws UserError `credentials.tenant` */
+export function tenantOf(text: string | undefined): { tenant?: string } {
+  if (!text) return {};
+  if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(text)) return { tenant: text };
+  throw usage(
+    'credentials.tenant',
+    say(`'${text}' cannot be the name of a tenant.`, `“${text}”不能用作租户名。`),
+    say('Letters, digits, . _ - and at most 64', '字母、数字、. _ -，最多 64 个'),
+  );
+}
+
+/** The active one of this id or name. @param what 'key', 'client'; @param verb whose list shows them */
+export function pick<T extends { readonly id: string; readonly name: string }>(
+  active: readonly T[],
+  wanted: string,
+  what: Text,
+  verb: string,
+): T {
+  const [found, ...more] = active.filter(({ id, name }) => id === wanted || name === wanted);
+  if (found && more.length === 0) return found;
+  throw usage(
+    `${verb}.unknown`,
+    found
+      ? say(`Several ${what.en}s are named '${wanted}'.`, `有多个${what.zh}都叫“${wanted}”。`)
+      : say(`There is no active ${what.en} '${wanted}'.`, `没有名为“${wanted}”的有效${what.zh}。`),
+    say(`See: deepseek-deploy ${verb} list`, `查看：deepseek-deploy ${verb} list`),
+  );
+}
+
+interface View {
+  readonly id: string;
+  readonly name: string;
+  readonly tenant: string;
+  readonly state: string;
+  readonly expiresAt: string | null;
+}
+
+const head = [
+  say('ID', '编号'),
+  say('NAME', '名称'),
+  say('TENANT', '租户'),
+  say('STATE', '状态'),
+  say('EXPIRES', '到期'),
+];
+
+/** `keys list`, `clients list`. */
+export const listing = (views: (world: World) => Promise<readonly View[]>): Verb => ({
+  run: async (input, world) => {
+    const found = await views(world);
+    if (input.json) {
+      json(world, found);
+      return undefined;
+    }
+    const rows = found.map((one) => [one.id, one.name, one.tenant, one.state, one.expiresAt ?? '-']);
+    for (const line of table([head.map((text) => world.ui.text(text)), ...rows])) world.ui.line(line);
+    return undefined;
+  },
+});

@@ -1,6 +1,7 @@
 /** What must hold before anything is touched: all of it is asked, then all that fails is said at once. */
 import { runtimeFor } from '../engines/runtime.js';
 import { UserError } from '../errors.js';
+import { nginxInstallLine } from '../gateway/install.js';
 import { catalogue } from '../models/catalogue.js';
 import { bytesText } from '../models/progress.js';
 import type { Planned } from '../plan/apply.js';
@@ -8,7 +9,7 @@ import { cgroup } from '../probes/cgroup.js';
 import type { Probe } from '../probes/probe.js';
 import { memory } from '../probes/resources.js';
 import { say, type Text } from '../say.js';
-import { findNginx, mayInstall, nginxLine, packageManager } from '../steps/nginx.js';
+import { findNginx, mayInstall } from '../steps/nginx.js';
 import type { Setup } from '../steps/setup.js';
 import type { World } from '../world.js';
 
@@ -39,12 +40,11 @@ async function mendable(work: () => Promise<unknown>): Promise<Text | undefined>
 
 const nginx: Preflight = async ({ todo, world }) => {
   if (!todo.has('nginx.install')) return undefined;
-  const [found, manager] = await Promise.all([findNginx(world), packageManager(world)]);
-  if (found.usable || (manager && (await mayInstall(world)))) return undefined;
-  const line = nginxLine(manager);
+  const found = await findNginx(world);
+  if (found.usable || (await mayInstall(world))) return undefined;
   return say(
-    `${found.why.en}, and it takes root to install it. Type: ${line}`,
-    `${found.why.zh}，安装需要 root 权限。请执行：${line}`,
+    `${found.why.en}, and it takes root to install it. Type: ${nginxInstallLine}`,
+    `${found.why.zh}，安装需要 root 权限。请执行：${nginxInstallLine}`,
   );
 };
 

@@ -158,6 +158,14 @@ describe('a machine that is not ready', () => {
     expect([...world.disk.keys()]).toEqual(before);
   });
 
+  it('where no trusted package has it, is told where to find nginx with Lua', async () => {
+    const world = machine({ apt: false });
+    const before = [...world.disk.keys()];
+    expect(await type(world, init)).toBe(3);
+    expect(world.errors.join('\n')).toContain('OpenResty has both');
+    expect([...world.disk.keys()]).toEqual(before);
+  });
+
   it('keeps the port that was asked for, or says who is in the way', async () => {
     const world = machine({ takenPorts: new Set([8080]) });
     expect(await type(world, `${init} --port 8080`)).toBe(3);

@@ -13,7 +13,7 @@ const root = join(import.meta.dirname, '../..');
 export interface Machine extends FakeOptions {
   readonly nginx?: boolean;
   readonly sudo?: boolean;
-  readonly manager?: 'apt-get' | 'dnf' | '';
+  readonly apt?: boolean;
   /** What npm does instead of installing. */
   readonly npm?: Answer;
 }
@@ -74,7 +74,7 @@ const healthy: Http = {
 
 export function machine(options: Machine = {}): FakeWorld {
   let nginx = options.nginx ?? false;
-  const { manager = 'apt-get', sudo = true } = options;
+  const { apt = true, sudo = true } = options;
   const loads = new Map<number, number>();
   const install: Answer = () => {
     nginx = true;
@@ -86,7 +86,7 @@ export function machine(options: Machine = {}): FakeWorld {
     ...options,
     commands: [
       [/^sh -c .*openresty/s, () => ({ stdout: nginx ? nginxThere : 'group=nogroup' })],
-      [/^sh -c .*apt-get dnf/, { stdout: `${manager}\n` }],
+      ["sh -c 'command -v apt-get'", { code: apt ? 0 : 127 }],
       [/^sudo sh -euc .*apt-get install.*libnginx-mod-http-lua/s, install],
       ['sudo -n true', { code: sudo ? 0 : 1 }],
       ["sh -c 'uname -sm", { stdout: 'Linux x86_64\nglibc 2.36\n' }],

@@ -86,6 +86,21 @@ describe('init on a bare machine', () => {
   });
 });
 
+it('replaces a lost key of its own, and keeps the keys that people hold', async () => {
+  const world = machine();
+  await type(world, init);
+  const keys = async () =>
+    JSON.parse(await world.files.read(`${home}/gateway/settings.json`)).keys as { name: string }[];
+  const before = await keys();
+  await world.files.remove(`${home}/gateway/cli-key`);
+  await world.files.remove(`${home}/engine/key`);
+  expect(await type(world, init)).toBe(0);
+  expect((await keys()).slice(0, before.length)).toEqual(before);
+  const { engineKey } = JSON.parse(await world.files.read(`${home}/gateway/secrets.json`));
+  expect(await world.files.read(`${home}/engine/key`)).toBe(engineKey);
+  expect(await world.files.read(`${home}/gateway/cli-key`)).toMatch(/^sk-/);
+});
+
 describe('init --dry-run', () => {
   it('touches nothing, and prints the very actions that run afterwards', async () => {
     const world = machine({ nginx: true });

@@ -40,7 +40,11 @@ const claims = () => ({
   exp: now() + 60,
 });
 
-const clients = [testClient(), testClient({ id: 'client_of_m', models: ['m'] })];
+const clients = [
+  testClient(),
+  testClient({ id: 'client_of_m', models: ['m'] }),
+  testClient({ id: 'client_of_the_past', expiresAt: 1 }),
+];
 
 onBoth('tokens', { settings: (peers) => oauthSettings(peers, clients), workers: 2 }, (both) => {
   const settings = async () => readSettings(await (await systemHttp.request(settingsRequest())).text());
@@ -116,6 +120,11 @@ onBoth('tokens', { settings: (peers) => oauthSettings(peers, clients), workers: 
     it(`is refused: ${refused.code}`, async () => {
       expect(await ask(both.gateway, make())).toEqual(refused);
     });
+  });
+
+  it('of a client whose time is over end with it, however long they say they hold', async () => {
+    const token = forge(headerOf(signingKey), { ...claims(), sub: 'client_of_the_past' }, signingKey);
+    expect(await ask(both.gateway, token)).toMatchObject(invalid);
   });
 
   it('are refused with any one character changed', async () => {

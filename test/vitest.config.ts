@@ -1,9 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
-/** Rooms whose tests start nginx, Redis, sshd, the engine or the supervisor and hold them to milliseconds. */
-const real = ['gateway', 'supervisor', 'embedded', 'hosts-contract', 'journey'].map(
-  (room) => `test/${room}/**/*.test.ts`,
-);
+/** Rooms whose tests start nginx, Redis, the engine or the supervisor and hold them to milliseconds. */
+const real = ['gateway', 'supervisor', 'embedded', 'journey'].map((room) => `test/${room}/**/*.test.ts`);
 
 /** Redis stopped, killed, resharded: `npm run test:redis`, a process and a cluster of its own each time. */
 const redis = ['redis-cluster', 'redis-faults', 'cache-faults', 'limits-faults'].map(

@@ -210,8 +210,9 @@ function number(word: string, { kind, min = -Infinity, max = Infinity }: Option)
   if (Number.isFinite(value) && (kind === 'number' || Number.isInteger(value)) && value >= min && value <= max) {
     return value;
   }
-  const range = [min > -Infinity ? `>= ${min}` : '', max < Infinity ? `<= ${max}` : ''].filter(Boolean).join(', ');
-  throw new InvalidArgumentError(`${kind === 'integer' ? 'a whole number' : 'a number'}${range && ` ${range}`}`);
+  const from = min > -Infinity ? ` from ${min}` : '';
+  const to = max < Infinity ? ` up to ${max}` : from && ' on';
+  throw new InvalidArgumentError(`Allowed is ${kind === 'integer' ? 'a whole number' : 'a number'}${from}${to}`);
 }
 
 /** The parser's complaint in both languages; its English sentence names the flag or word between quotes. */

@@ -150,7 +150,7 @@ describe('bench', () => {
     ['an unknown level', good, '--slo speed=7', 2, /"speed=7" is no service level/],
     ['no prompt file', good, '--prompt gone.txt', 2, /There is no file gone\.txt/],
     ['no key file', good, '--key-file gone', 2, /There is no key file at \/work\/gone/],
-    ['no concurrency', good, '-c 0', 2, /whole number from 1 on/],
+    ['no concurrency', good, '-c 0', 2, /whole number from 1 up to/],
   ])('says what is wrong: %s', async (_, handler, flags, code, words) => {
     const url = await served(handler);
     const typed = await type(`bench --url ${url} ${flags}`, fakeWorld());

@@ -1,0 +1,81 @@
+/** The cluster that `init --target kubernetes` makes. */
+import { say } from '../say.js';
+import { boolean, type Infer, object, oneOf, string } from './schema.js';
+
+const cidr = {
+  regexp: '^\\d{1,3}(\\.\\d{1,3}){3}/\\d{1,2}$',
+  means: say('a range like 10.244.0.0/16', '形如 10.244.0.0/16 的网段'),
+};
+
+export const kubernetes = object(
+  {
+    version: string({
+      says: say('Version of Kubernetes.', 'Kubernetes 版本。'),
+      pattern: { regexp: '^1\\.3[5-7]\\.\\d{1,2}$', means: say('1.35.x to 1.37.x', '1.35.x 至 1.37.x') },
+      max: 8,
+      initial: '1.36.4',
+    }),
+    podSubnet: string({
+      says: say('Addresses of the pods; no network of the hosts may overlap it.', 'Pod 地址段，不得与主机网络重叠。'),
+      pattern: cidr,
+      max: 18,
+      initial: '10.244.0.0/16',
+    }),
+    serviceSubnet: string({
+      says: say('Addresses of the services.', 'Service 地址段。'),
+      pattern: cidr,
+      max: 18,
+      initial: '10.96.0.0/12',
+    }),
+    network: oneOf(['flannel', 'calico'], {
+      says: say('What connects the pods of different hosts.', '连接各主机 Pod 的网络插件。'),
+      initial: 'flannel',
+    }),
+    proxyMode: oneOf(['iptables', 'nftables'], {
+      says: say('How kube-proxy writes its rules.', 'kube-proxy 的规则模式。'),
+      initial: 'iptables',
+    }),
+    docker: boolean({
+      says: say(
+        'Docker Engine beside containerd: a tool for people; the cluster needs containerd alone.',
+        '在 containerd 之外安装 Docker Engine：仅供人工使用，集群只需要 containerd。',
+      ),
+      initial: true,
+    }),
+    gpuLayer: oneOf(['device-plugin', 'operator', 'none'], {
+      says: say('How GPUs are offered to pods.', '向 Pod 提供 GPU 的方式。'),
+      initial: 'device-plugin',
+    }),
+    driver: oneOf(['check', 'install'], {
+      says: say(
+        'The NVIDIA driver: only checked, or installed where it is missing, which takes a reboot.',
+        'NVIDIA 驱动：仅检查，或在缺失时安装（需要重启）。',
+      ),
+      initial: 'check',
+    }),
+    nvidiaDocker2: boolean({
+      says: say(
+        'Also the package nvidia-docker2: archived, the container toolkit is its successor.',
+        '同时安装 nvidia-docker2：该项目已归档，由 container toolkit 取代。',
+      ),
+      initial: false,
+    }),
+    storage: oneOf(['auto', 'local-path', 'rook', 'none'], {
+      says: say(
+        'Volumes. auto: rook with three storage hosts and up, else local-path.',
+        '存储卷。auto：有三台及以上存储主机时用 rook，否则用 local-path。',
+      ),
+      initial: 'auto',
+    }),
+    allowCgroupV1: boolean({
+      says: say(
+        'Run on hosts with control groups of version 1, which Kubernetes is about to drop.',
+        '允许使用 cgroup v1 的主机；Kubernetes 即将停止支持。',
+      ),
+      initial: false,
+    }),
+  },
+  { says: say('The cluster of the target kubernetes.', 'kubernetes 目标的集群。'), optional: true },
+);
+
+export type Kubernetes = Exclude<Infer<typeof kubernetes>, undefined>;

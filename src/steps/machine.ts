@@ -1,0 +1,64 @@
+/** One host of a cluster as the steps see it, and what the whole cluster shall be. */
+import type { Role } from '../config/hosts.js';
+import type { Kubernetes } from '../config/kubernetes.js';
+import type { Step } from '../plan/step.js';
+import type { HostFacts } from '../probes/host.js';
+import type { World } from '../world.js';
+
+export interface Peer {
+  /** The name of the node. */
+  readonly name: string;
+  /** Where the other nodes reach it: an IP address of its own. */
+  readonly address: string;
+  readonly roles: readonly Role[];
+}
+
+export interface Cluster {
+  readonly name: string;
+  readonly settings: Kubernetes;
+  /** In the order of the configuration; the first control plane is the one that is made by `kubeadm init`. */
+  readonly machines: readonly Peer[];
+  /** The world of the first control plane: tokens are made there, and the API is asked there. */
+  controlPlane(): World;
+}
+
+export interface Machine extends Peer {
+  /** Found before the plan was made; a step asks the host again for all that may have changed since. */
+  readonly facts: HostFacts;
+  readonly cluster: Cluster;
+}
+
+/** `first`: the control plane that makes the cluster, and the one place of what is done once for all. */
+export type Where = 'every' | 'first' | 'joining' | 'gpu' | 'storage';
+
+/**
+ * A step of one host. Each host goes through its own list in order, beside the others; the World it is given is that
+ * host's: `host` runs there, `files` lie there.
+ */
+export interface NodeStep extends Step<Machine> {
+  readonly on: Where;
+  /** Ids of steps that must be done on every host that has them before this one begins. */
+  readonly after?: readonly string[];
+}
+
+export const isFirst = ({ name, cluster }: Machine): boolean =>
+  cluster.machines.find(({ roles }) => roles.includes('control-plane'))?.name === name;
+
+const hasGpu = ({ facts }: Machine): boolean =>
+  (facts.gpu?.picture.gpus.length ?? 0) > 0 || (facts.pci?.length ?? 0) > 0;
+
+/** Whether a step is one of this host's. */
+export function isOn(step: NodeStep, machine: Machine): boolean {
+  switch (step.on) {
+    case 'every':
+      return true;
+    case 'first':
+      return isFirst(machine);
+    case 'joining':
+      return !isFirst(machine);
+    case 'gpu':
+      return hasGpu(machine);
+    case 'storage':
+      return machine.roles.includes('storage');
+  }
+}

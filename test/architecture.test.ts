@@ -23,6 +23,7 @@ const layers: Readonly<Record<string, number>> = {
   'src/steps/': 1,
   'src/targets/': 1,
   'src/gateway/': 1,
+  'src/audit/': 1,
   'src/plan/step.ts': 1,
   'src/bench/': 1,
   'src/supervisor/stack.ts': 1,

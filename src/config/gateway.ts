@@ -1,4 +1,5 @@
 import { say } from '../say.js';
+import { audit } from './audit.js';
 import { limits, validation } from './limits.js';
 import { bytes, object, port, string } from './schema.js';
 import { tls } from './tls.js';
@@ -30,6 +31,7 @@ export const gateway = object(
     tls,
     limits,
     validation,
+    audit,
   },
   { says: say('The gateway: what people call.', '网关：对外提供服务的入口。') },
 );

@@ -20,7 +20,7 @@ export interface GatewayFile {
 export const gatewayDirectory = (home: string): string => `${home}/gateway`;
 export const settingsFile = (directory: string): string => `${directory}/settings.json`;
 export const secretsFile = (directory: string): string => `${directory}/secrets.json`;
-export const auditFile = (directory: string): string => `${directory}/audit/audit.ndjson`;
+export const auditFolder = (directory: string): string => `${directory}/audit`;
 
 /** Folders that must be there first; 0755 lets workers that run as nobody read beneath a home that nobody may enter. */
 export const gatewayFolders = (plan: GatewayPlan): readonly { path: string; mode: number }[] =>

@@ -50,6 +50,8 @@ export interface NginxOptions {
   readonly connections?: number;
 }
 
+const defaultConnections = 16_384;
+
 interface Route {
   readonly name: string;
   readonly location: string;
@@ -106,7 +108,7 @@ const main = (options: NginxOptions): string[] => [
   'pid nginx.pid;',
   ...(options.workerUser ? [`user ${options.workerUser.user} ${options.workerUser.group};`] : []),
   `worker_processes ${options.workers};`,
-  `worker_rlimit_nofile ${2 * (options.connections ?? 16384) + 1024};`,
+  `worker_rlimit_nofile ${2 * (options.connections ?? defaultConnections) + 1024};`,
   'worker_shutdown_timeout 600s;',
   'error_log stderr warn;',
 ];
@@ -114,7 +116,7 @@ const main = (options: NginxOptions): string[] => [
 const lua = (options: NginxOptions): string[] => {
   const path = ['$prefix/lua/?.lua', ...(options.build.luaPath ?? []).map((p) => quoted(p).slice(1, -1))];
   const cpath = (options.build.luaCPath ?? []).map((p) => quoted(p).slice(1, -1));
-  const user = options.workerUser ? `user = "${options.workerUser.user}"` : '';
+  const user = options.workerUser ? `user = "${options.workerUser.user}", ` : '';
   return [
     `lua_package_path "${path.join(';')};;";`,
     ...(cpath.length ? [`lua_package_cpath "${cpath.join(';')};;";`] : []),
@@ -126,12 +128,14 @@ const lua = (options: NginxOptions): string[] => {
     'lua_shared_dict gateway_flights 2m;',
     'lua_shared_dict gateway_tokens 64k;',
     'lua_shared_dict gateway_limits 8m;',
+    'lua_shared_dict gateway_audit 64k;',
     `lua_shared_dict gateway_cache ${options.cacheMiB ?? 64}m;`,
     ...(options.trustedCa
       ? [`lua_ssl_trusted_certificate ${quoted(options.trustedCa)};`, 'lua_ssl_verify_depth 3;']
       : []),
-    `init_by_lua_block { require("gateway").init({ ${user} }) }`,
+    `init_by_lua_block { require("gateway").init({ ${user}connections = ${options.connections ?? defaultConnections} }) }`,
     'init_worker_by_lua_block { require("gateway").work() }',
+    'exit_worker_by_lua_block { require("gateway").stop() }',
   ];
 };
 
@@ -274,6 +278,6 @@ const admin = (options: NginxOptions): string[] =>
 export const renderNginx = (options: NginxOptions): string =>
   `${[
     ...main(options),
-    ...block('events', [`worker_connections ${options.connections ?? 16384};`]),
+    ...block('events', [`worker_connections ${options.connections ?? defaultConnections};`]),
     ...block('http', [...http(options), ...upstream(options), ...gateway(options), ...admin(options)]),
   ].join('\n')}\n`;

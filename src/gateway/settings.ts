@@ -1,5 +1,6 @@
 /** What changes while the gateway runs: one JSON document with a growing revision, in settings.json beside nginx.conf. */
 
+import type { AuditOptions } from './audit.js';
 import type { BreakerOptions, DegradeOptions } from './breaker.js';
 import type { CacheOptions, RedisOptions } from './cache.js';
 import type { CorsOptions } from './cors.js';
@@ -65,6 +66,8 @@ export interface Settings {
   readonly validation?: ValidationOptions;
   /** Absent: no page of another origin may read an answer. */
   readonly cors?: CorsOptions;
+  /** Absent: as `auditOptions()` has it. The log itself is always kept. */
+  readonly audit?: AuditOptions;
   readonly clients?: readonly Client[];
   /** There when clients are. */
   readonly oauth?: OAuthOptions;
@@ -79,6 +82,8 @@ export interface Secrets {
   readonly redisPassword?: string;
   /** What cached answers are named and sealed with; another one makes all of them misses. */
   readonly cacheSecret?: string;
+  /** What the audit log is chained and sealed with: whoever has it can read and forge the log. Never changed. */
+  readonly auditSecret: string;
   /** Made with the first client. */
   readonly tokenKeys?: TokenKeys;
 }

@@ -12,6 +12,7 @@ import { next, readSettings, type ServedModel, type Settings } from '../gateway/
 import { type Action, NotYet, type Step } from '../plan/step.js';
 import { say } from '../say.js';
 import type { World } from '../world.js';
+import { auditOf } from './audit.js';
 import { limitsOf, validationOf } from './limits.js';
 import { findNginx } from './nginx.js';
 import { type Setup, tlsFilesOf } from './setup.js';
@@ -51,9 +52,14 @@ export async function settingsHere(world: World, home: string): Promise<Settings
 }
 
 /** What of the settings comes from the configuration. */
-function configured(setup: Setup): Pick<Settings, 'models' | 'limits' | 'validation'> {
+function configured(setup: Setup): Pick<Settings, 'models' | 'limits' | 'validation' | 'audit'> {
   const limits = limitsOf(setup.config);
-  return { models: servedModels(setup), ...(limits ? { limits } : {}), validation: validationOf(setup.config) };
+  return {
+    models: servedModels(setup),
+    ...(limits ? { limits } : {}),
+    validation: validationOf(setup.config),
+    audit: auditOf(setup.config),
+  };
 }
 
 export function withConfigured({ limits: _, ...settings }: Settings, setup: Setup): Settings {
@@ -62,11 +68,12 @@ export function withConfigured({ limits: _, ...settings }: Settings, setup: Setu
 
 function serves(settings: Settings | undefined, setup: Setup): boolean {
   if (settings === undefined) return false;
-  const { models, limits, validation } = configured(setup);
+  const { models, limits, validation, audit } = configured(setup);
   const pairs = [
     [settings.models, models],
     [settings.limits, limits],
     [settings.validation, validation],
+    [settings.audit, audit],
   ] as const;
   return pairs.every(([is, wanted]) => JSON.stringify(is) === JSON.stringify(wanted));
 }

@@ -27,7 +27,7 @@ function all(setup: Setup, world: World): readonly Action[] {
   const { home } = setup.places;
   const directory = gatewayDirectory(home);
   const secret = (): string => makeSecret(world.random(32));
-  const made = { pepper: secret(), adminKey: secret(), engineKey: secret() };
+  const made = { pepper: secret(), adminKey: secret(), engineKey: secret(), auditSecret: secret() };
   const cli = cliKey(world, made.pepper);
   const first = makeKey(world.random(38), made.pepper, { name: 'first' }, Math.floor(world.clock.now() / 1000));
   const settings = withConfigured(withKey(withKey(noSettings, cli.key), first.key), setup);
@@ -43,8 +43,14 @@ function all(setup: Setup, world: World): readonly Action[] {
 
 /** What of it got lost; the keys that people hold stay good. */
 async function lost(home: string, secrets: Secrets, settings: Settings, world: World): Promise<readonly Action[]> {
+  const file = secretsFile(gatewayDirectory(home));
   const gone = async (path: string): Promise<boolean> => (await world.files.stat(path)) === undefined;
   const actions: Action[] = [];
+  // Made before there was an audit secret.
+  if (!secrets.auditSecret) {
+    const whole = { ...secrets, auditSecret: makeSecret(world.random(32)) };
+    actions.push(secretWrite(file, 'gateway-secrets', secretsAsFile(gatewayDirectory(home), whole).content));
+  }
   if (await gone(engineKeyFile(home))) {
     actions.push(secretWrite(engineKeyFile(home), 'engine-key', secrets.engineKey ?? ''));
   }
@@ -65,7 +71,8 @@ export const secrets: Step<Setup> = {
   async done({ places: { home } }, world) {
     const files = [secretsFile(gatewayDirectory(home)), cliKeyFile(home), engineKeyFile(home)];
     const found = await Promise.all(files.map((path) => world.files.stat(path)));
-    return found.every((stat) => stat !== undefined) && (await settingsHere(world, home)) !== undefined;
+    if (found.includes(undefined) || (await settingsHere(world, home)) === undefined) return false;
+    return Boolean((await secretsHere(world, home))?.auditSecret);
   },
   async apply(setup, world) {
     const { home } = setup.places;

@@ -1,9 +1,11 @@
 -- The entry of each of nginx's phases. What a request goes through is listed in core/pipeline.lua.
 require "resty.core"
+local audit = require "core.audit"
 local admin = require "endpoints.admin"
 local balancer = require "core.balancer"
 local breakers = require "core.breakers"
 local home = require "core.home"
+local heard = require("policies.audit").heard
 local id = require "policies.id"
 local limit_local = require "core.limit_local"
 local limit_redis = require "core.limit_redis"
@@ -26,12 +28,13 @@ local endpoints = {
 
 local M = { admin = admin.serve, metrics = admin.metrics }
 
---- In the master. `options.user`: whom the workers run as, when the master is root.
+--- In the master. `options.user`: whom the workers run as, when the master is root; `options.connections`: of a worker.
 function M.init(options)
   home.open(ngx.config.prefix(), options.user)
   openapi.load()
   token_keys.load()
   settings.load()
+  audit.init(options.connections)
 end
 
 --- In each worker.
@@ -40,9 +43,13 @@ function M.work()
   peers.work()
   breakers.work()
   metrics.work()
+  audit.work(function() return settings.current().audit_options end)
   limit_local.work()
   limit_redis.work()
 end
+
+--- A worker ends.
+M.stop = audit.stop
 
 --- One revision of the settings holds for a request's whole life.
 local function open(route, engine)
@@ -83,9 +90,12 @@ end
 --- Each piece of an engine's answer on its way to the caller.
 function M.chunk()
   local req = request.current()
-  if not req or req.refusal or req.ours or req.attempts == 0 then return end
-  local other = req.now.chunk(req, ngx.arg[1], ngx.arg[2])
-  if other then ngx.arg[1] = other end
+  if not req or req.refusal then return end
+  if not req.ours and req.attempts > 0 then
+    local other = req.now.chunk(req, ngx.arg[1], ngx.arg[2])
+    if other then ngx.arg[1] = other end
+  end
+  if req.now.audit_options.content then heard(req, ngx.arg[1]) end
 end
 
 --- nginx itself refused, or no engine answered: the same error shape.

@@ -38,6 +38,13 @@ describe('a file', () => {
         tls: { mode: 'off', names: [] },
         limits: { key: unbounded, tenant: unbounded, perEngine: 'none', reserveTokens: 1024 },
         validation: { strict: false, status: 400 },
+        audit: {
+          onError: 'continue',
+          content: false,
+          contentBytes: 256 * 1024,
+          rotateBytes: 64 * 1024 * 1024,
+          rotateAfter: 86_400_000,
+        },
       },
     });
     expect([...given.keys()]).toEqual(['version']);

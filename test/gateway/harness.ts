@@ -5,8 +5,10 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { bytesOf, linesOf, names } from '../../src/audit/files.js';
 import type { Admin } from '../../src/gateway/admin.js';
 import {
+  auditFolder,
   type GatewayPlan,
   gatewayCommand,
   gatewayFiles,
@@ -17,6 +19,7 @@ import {
 import { hashKey } from '../../src/gateway/keys.js';
 import type { NginxBuild, NginxOptions } from '../../src/gateway/nginx.js';
 import type { Key, Peer, Secrets, Settings } from '../../src/gateway/settings.js';
+import { localFiles } from '../../src/hosts/files.js';
 import { type BuildName, build } from './builds.js';
 
 export const secrets: Secrets = {
@@ -25,6 +28,7 @@ export const secrets: Secrets = {
   engineKey: 'engine-key',
   redisPassword: 'redis-of-the-tests',
   cacheSecret: 'cache-of-the-tests',
+  auditSecret: 'audit-of-the-tests',
 };
 export const apiKey = 'sk-of-the-tests';
 
@@ -128,11 +132,16 @@ export async function layOut(settings: Settings, options: StartOptions = {}): Pr
   return plan;
 }
 
-export function parseAudit(text: string): readonly AuditLine[] {
-  return text
-    .split('\n')
-    .filter(Boolean)
-    .map((line) => JSON.parse(line) as AuditLine);
+/** The lines of requests, one file after another; a file's own lines have a kind. */
+export async function readAudit(directory: string): Promise<readonly AuditLine[]> {
+  const log = { files: localFiles, folder: auditFolder(directory), secret: secrets.auditSecret };
+  const found: AuditLine[] = [];
+  for (const name of await names(log)) {
+    for await (const { text, torn } of linesOf(bytesOf(log, name))) {
+      if (torn === undefined) found.push(JSON.parse(text) as AuditLine);
+    }
+  }
+  return found.filter(({ kind }) => kind === undefined);
 }
 
 export async function startGateway(settings: Settings, options: StartOptions = {}): Promise<Gateway> {
@@ -162,7 +171,7 @@ export async function startGateway(settings: Settings, options: StartOptions = {
     await stop();
     throw error;
   }
-  const audit = async () => parseAudit(await readFile(`${directory}/audit/audit.ndjson`, 'utf8').catch(() => ''));
+  const audit = () => readAudit(directory);
   return {
     url,
     admin,

@@ -72,6 +72,7 @@ onBoth('requests', { settings }, (both) => {
       peer: `127.0.0.1:${both.engine.peer.port}`,
       attempts: 1,
       cache: null,
+      degraded: null,
       status: 200,
       code: null,
       outcome: 'complete',
@@ -82,6 +83,8 @@ onBoth('requests', { settings }, (both) => {
       completion_tokens: 3,
       first_ms: expect.any(Number),
       total_ms: expect.any(Number),
+      seq: expect.any(Number),
+      mac: expect.stringMatching(/^[A-Za-z0-9+/]{24}$/),
     });
   });
 

@@ -1,30 +1,91 @@
--- The audit log's file: opened by each worker in the folder the master holds, appended to with one write(2) a line
--- (O_APPEND keeps lines of several workers apart), so that a kill -9 loses nothing and a full disk is known at once.
+-- The audit log: a line a request, of every request, also of those whose worker died. core.audit_file writes them,
+-- core.in_hand knows which are due, core.audit_seal seals the files that are closed.
+local chains = require "core.audit_chain"
+local file = require "core.audit_file"
+local files = require "core.files"
 local home = require "core.home"
+local in_hand = require "core.in_hand"
+local lines = require "core.audit_line"
+local metrics = require "core.metrics"
+local seal = require "core.audit_seal"
 local sys = require "core.sys"
 
-local NAME = "audit.ndjson"
-local M = {}
-local fd
+local dict = ngx.shared.gateway_audit
 
-local function open()
-  local err
-  fd, err = sys.open_at(home.audit, NAME, sys.WRONLY + sys.CREAT + sys.APPEND, 384) -- 0600
-  return fd, err
+local TICK = 1 -- seconds
+local SEAL = 60 -- seconds between looks for files to seal, besides those after a close
+local TAIL = 16 * 1024 * 1024 -- bytes of a file within which its last line begins: prompts may stand in it
+
+metrics.counter("gateway_audit_late_total", "Audit lines that could not be written at once.")
+metrics.counter("gateway_audit_adopted_total", "Audit lines that another worker wrote for one that died.")
+metrics.gauge("gateway_audit_writable", "0 while a worker cannot write its audit lines.", function()
+  local value = 1
+  for _, key in ipairs(dict:get_keys(0)) do
+    if key:sub(1, 7) == "failed:" then value = 0 end
+  end
+  return { [""] = value }
+end)
+
+local M = { ready = file.ready, seal = file.seal }
+
+--- @param minor see core.audit_file
+function M.write(line, minor)
+  if not file.write(line, minor) then metrics.add("gateway_audit_late_total", "", 1) end
 end
 
---- @return true, or nil and the reason
-function M.write(line)
-  if not fd then
-    local _, err = open()
-    if err then
-      ngx.log(ngx.ALERT, "audit: ", err)
-      return nil, err
-    end
-  end
-  local ok, err = sys.write(fd, line)
-  if not ok then ngx.log(ngx.ALERT, "audit: ", err) end
-  return ok, err
+--- Whether the last whole line of a file is that of a listed request: its worker died after writing it.
+local function written(name, listed)
+  local fd = sys.open_at(home.audit, name .. file.ENDING, sys.RDONLY)
+  if not fd then return false end
+  local tail = files.read(fd, math.max(0, files.size(fd) - TAIL), TAIL) or ""
+  sys.close(fd)
+  local line = tail:match "([^\n]*)\n[^\n]*$" or ""
+  local head = line:match '^{"id":"[^"]+"'
+  return head ~= nil and listed:sub(1, #head) == head
+end
+
+local function adopt()
+  return in_hand.adopt(function(listed, started, closing, name)
+    if closing and written(name, listed) then return end
+    metrics.add("gateway_audit_adopted_total", "", 1)
+    M.write(lines.of_gone(listed, started, "worker died"))
+  end)
+end
+
+local function mark(state)
+  local key = "failed:" .. ngx.worker.pid()
+  if state.failed then dict:set(key, state.failed, 5 * TICK) else dict:delete(key) end
+end
+
+local function tick(options)
+  local state = file.state()
+  -- Nothing that waits is left until the next request comes.
+  if state.failed then file.ready() end
+  local turned = file.turn(options())
+  if adopt() > 0 or turned then seal.soon() end
+  mark(file.state())
+end
+
+--- In the master. @param connections most open connections of a worker
+function M.init(connections)
+  chains.new "start" -- without its secret nothing starts
+  in_hand.init(connections)
+end
+
+--- In each worker. @param options() -> AuditOptions of now
+function M.work(options)
+  in_hand.work()
+  assert(ngx.timer.every(TICK, function(premature)
+    if not premature then tick(options) end
+  end))
+  seal.soon()
+  if ngx.worker.id() == 0 then assert(ngx.timer.every(SEAL, seal.pass)) end
+end
+
+--- A worker ends: at once with requests in hand, or when it has none.
+function M.stop()
+  in_hand.give_up(function(listed, started) M.write(lines.of_gone(listed, started, "worker ended")) end)
+  file.close()
 end
 
 return M

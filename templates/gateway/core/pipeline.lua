@@ -7,6 +7,7 @@
 --   done(req, settings)                once, after the last byte
 local names = {
   "policies.id", -- X-Request-Id, in and out
+  "policies.listed", -- in hand from here on; or nothing is done, while it could not be put on record
   "policies.cors", -- pages of other origins
   "policies.method", -- what the route allows
   "policies.key", -- who calls
@@ -17,6 +18,7 @@ local names = {
   "policies.deepseek", -- thinking and reasoning_effort, as engines understand them
   "policies.version", -- blue or green, by weight
   "policies.limits", -- how much the key and its tenant may ask for
+  "policies.audit", -- what is on record of it; before those that may answer themselves
   "policies.cache", -- answers given before
   "policies.breaker", -- peers and versions that fail are left alone
   "policies.full", -- room in the engines
@@ -26,7 +28,6 @@ local names = {
   "policies.peer", -- load of the peers
   "policies.generated", -- its answers
   "policies.metrics",
-  "policies.audit",
 }
 
 local policies = {}

@@ -12,6 +12,7 @@
 --   broke engine_failed       policies.breaker
 --   cache cached ours         policies.cache (its verdict; what it holds for the request; we answer, not an engine)
 --   taken unasked             policies.limits, policies.unasked (what limits hold for it; an event that is not whole yet)
+--   slot body heard           core.in_hand, policies.body, policies.audit (where it is listed; what was asked and answered)
 --   refusal                   core.reply
 local ffi = require "ffi"
 local base = require "resty.core.base"

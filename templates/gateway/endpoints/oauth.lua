@@ -1,6 +1,7 @@
 -- POST /oauth2/token: client credentials (RFC 6749, 4.4), by form body or HTTP Basic. Errors have that RFC's shape.
 local cjson = require "cjson"
 local id = require "policies.id"
+local listed = require "policies.listed"
 local method = require "policies.method"
 local reply = require "core.reply"
 local token = require "core.token"
@@ -63,7 +64,7 @@ end
 
 return function(req, settings)
   id.access(req)
-  local refusal = method.access(req)
+  local refusal = listed.access(req, settings) or method.access(req)
   if refusal then return reply.refuse(req, refusal) end
   local given, wrong = form()
   if not given then return fail(req, "invalid_request", wrong) end

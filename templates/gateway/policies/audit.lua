@@ -1,62 +1,68 @@
--- One JSON line a request, written at once: a line is in the kernel before the next request of this worker begins.
+-- One line a request, written at once: a line is in the kernel before the next request of this worker begins. Prompts and
+-- answers stand in it only where the settings want them, and then sealed.
 local audit = require "core.audit"
-local encode = require("cjson").encode
-local sys = require "core.sys"
+local cjson = require "cjson"
+local in_hand = require "core.in_hand"
+local lines = require "core.audit_line"
+local listed = require "policies.listed"
+local shape = require "core.shape"
 
-local function text(value)
-  return value and '"' .. value .. '"' or "null"
+local concat, sub = table.concat, string.sub
+
+-- AuditOptions of src/gateway/audit.ts, and what holds where the settings name none.
+local whole = {
+  onError = "string",
+  content = "boolean",
+  contentBytes = "number",
+  rotateBytes = "number",
+  rotateS = "number",
+}
+local usual = { onError = "continue", content = false, contentBytes = 0, rotateBytes = 64 * 1024 * 1024, rotateS = 86400 }
+
+local M = {}
+
+function M.compile(settings)
+  local options = settings.audit or usual
+  shape.check(options, whole, "audit")
+  if options.onError ~= "continue" and options.onError ~= "refuse" then error("audit.onError is neither continue nor refuse", 0) end
+  settings.audit_options = options
 end
 
---- Requests of one tick share the text of their time.
-local at, shown
-local function time()
-  local now = ngx.now()
-  if now ~= at then
-    at, shown = now, string.format("%.3f", now)
+function M.access(req)
+  lines.tell(req)
+end
+
+--- What goes out to the caller, up to a bound.
+function M.heard(req, data)
+  local options = req.now.audit_options
+  if not options.content or #data == 0 then return end
+  local said = req.heard
+  if not said then
+    said = { bytes = 0 }
+    req.heard = said
   end
-  return shown
+  if said.bytes < options.contentBytes then said[#said + 1] = sub(data, 1, options.contentBytes - said.bytes) end
+  said.bytes = said.bytes + #data
 end
 
--- What is the same for every request of a key, a model, a version or a peer is encoded once and kept beside it.
-local NO_KEY = ',"key":null,"tenant":null'
-
-local function key_text(key)
-  key.line = ',"key":' .. encode(key.id) .. ',"tenant":' .. encode(key.tenant)
-  return key.line
+local function content(req, most)
+  local prompt, heard = req.body, req.heard
+  if not prompt and not heard then return "" end
+  local text = cjson.encode {
+    prompt = prompt and sub(prompt, 1, most) or cjson.null,
+    answer = heard and concat(heard) or cjson.null,
+    cut = prompt and #prompt > most or heard and heard.bytes > most or false,
+  }
+  local sealed = audit.seal(req.id, text)
+  return sealed and ',"content":"' .. ngx.encode_base64(sealed) .. '"' or ""
 end
 
-local function name_text(one, name, value)
-  one.line = ',"' .. name .. '":' .. encode(value)
-  return one.line
+function M.done(req, settings)
+  local line = lines.of(req)
+  if settings.audit_options.content then line = line .. content(req, settings.audit_options.contentBytes) end
+  in_hand.closing(req)
+  audit.write(line, req.refusal == listed.unavailable)
+  in_hand.leave(req)
 end
 
---- The rest needs no escaping: numbers, and words that were checked or are our own.
-local function line(req)
-  local key, model, version, peer = req.key, req.model, req.version, req.peer
-  return '{"id":"' .. req.id
-    .. '","time":' .. time()
-    .. (key and (key.line or key_text(key)) or NO_KEY)
-    .. ',"route":"' .. req.route .. '"'
-    .. (model and (model.line or name_text(model, "model", model.id)) or ',"model":null')
-    .. (version and (version.line or name_text(version, "version", version.name)) or ',"version":null')
-    .. (peer and (peer.line or name_text(peer, "peer", peer.address)) or ',"peer":null')
-    .. ',"attempts":' .. req.attempts
-    .. ',"cache":' .. text(req.cache)
-    .. ',"status":' .. ngx.status
-    .. ',"code":' .. text(req.refusal and req.refusal.code)
-    .. ',"outcome":"' .. req.outcome
-    .. '","stream":' .. (req.stream and "true" or "false")
-    .. ',"bytes_in":' .. (req.body_bytes or 0)
-    .. ',"bytes_out":' .. req.bytes
-    .. ',"prompt_tokens":' .. (req.prompt_tokens or "null")
-    .. ',"completion_tokens":' .. (req.completion_tokens or "null")
-    .. ',"first_ms":' .. (req.first or "null")
-    .. ',"total_ms":' .. (sys.msec() - req.started)
-    .. "}\n"
-end
-
-local function done(req)
-  audit.write(line(req))
-end
-
-return { done = done }
+return M

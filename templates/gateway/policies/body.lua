@@ -7,7 +7,7 @@ local routes = require "core.routes"
 local large = reply.refusal(413, "request_too_large", "The request body is too large.")
 local empty = reply.refusal(400, "empty_body", "A JSON object is needed as the request body.")
 
-local function access(req)
+local function access(req, settings)
   if not routes[req.route].body then return end
   ngx.req.read_body()
   local body = ngx.req.get_body_data()
@@ -15,6 +15,7 @@ local function access(req)
   local doc, err = json.open(body)
   if not doc then return reply.refusal(400, "invalid_json", "The request body is not a JSON object: " .. err .. ".") end
   req.body_bytes = #body
+  if settings.audit_options.content then req.body = body end
   req.doc = doc
   req.fields = doc.values
   req.stream = doc.values.stream == true

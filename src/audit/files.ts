@@ -1,0 +1,87 @@
+/** The files of the audit log, as the gateway keeps them: open ones are text, closed ones are sealed. */
+import type { Files } from '../world.js';
+import { unsealed } from './sealed.js';
+
+export const ledgerName = 'ledger.ndjson';
+export const prunedName = 'pruned.ndjson';
+
+export interface Log {
+  readonly files: Files;
+  readonly folder: string;
+  readonly secret: string;
+}
+
+const named = /^((\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)\.(\d{3})Z-\d+-[0-9a-f]+)\.(ndjson|sealed)$/;
+
+export const openPath = ({ folder }: Log, name: string): string => `${folder}/${name}.ndjson`;
+export const sealedPath = ({ folder }: Log, name: string): string => `${folder}/${name}.sealed`;
+
+/** Seconds since 1970 when a file was opened: its name says so. */
+export function openedAt(name: string): number {
+  const [, , year, month, day, hour, minute, second, ms] = named.exec(`${name}.ndjson`) ?? [];
+  return Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}.${ms}Z`) / 1000;
+}
+
+/** Names without their endings, in the order they were opened in. */
+export async function names({ files, folder }: Log): Promise<readonly string[]> {
+  const found = (await files.list(folder)).map((name) => named.exec(name)?.[1]);
+  return [...new Set(found.filter((name): name is string => name !== undefined))].sort();
+}
+
+const windowBytes = 256 * 1024;
+
+const gone = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT';
+
+async function* plain({ files }: Log, path: string): AsyncGenerator<Uint8Array> {
+  for (let at = 0; ; ) {
+    const bytes = await files.readBytes(path, { from: at, length: windowBytes });
+    if (bytes.length === 0) return;
+    at += bytes.length;
+    yield bytes;
+  }
+}
+
+/**
+ * The bytes of a file, open or sealed; also of one that the gateway seals while it is read.
+ * @throws Broken
+ */
+export async function* bytesOf(log: Log, name: string): AsyncGenerator<Uint8Array> {
+  let read = 0;
+  try {
+    for await (const bytes of plain(log, openPath(log, name))) {
+      read += bytes.length;
+      yield bytes;
+    }
+    return;
+  } catch (error) {
+    if (!gone(error)) throw error;
+  }
+  for await (const bytes of unsealed(log.files, sealedPath(log, name), name, log.secret)) {
+    const known = Math.min(read, bytes.length);
+    read -= known;
+    if (known < bytes.length) yield bytes.subarray(known);
+  }
+}
+
+export interface Line {
+  readonly text: string;
+  /** There when the file ends within the line: so many bytes of it are there. */
+  readonly torn?: number;
+}
+
+/** Lines of a stream of bytes; an unfinished last one is told as such. */
+export async function* linesOf(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Line> {
+  let rest: Uint8Array[] = [];
+  for await (const chunk of chunks) {
+    let from = 0;
+    for (let to = chunk.indexOf(10); to >= 0; to = chunk.indexOf(10, from)) {
+      rest.push(chunk.subarray(from, to));
+      yield { text: Buffer.concat(rest).toString('utf8') };
+      rest = [];
+      from = to + 1;
+    }
+    if (from < chunk.length) rest.push(chunk.subarray(from));
+  }
+  const last = Buffer.concat(rest);
+  if (last.length > 0) yield { text: last.toString('utf8'), torn: last.length };
+}

@@ -1,0 +1,132 @@
+/** The audit log on real gateways: what stands in it, its chain, its rotation, and the books when workers die. */
+import { readFile } from 'node:fs/promises';
+import { expect, it } from 'vitest';
+import { verify } from '../../src/audit/verify.js';
+import { auditOptions } from '../../src/gateway/audit.js';
+import { auditFolder } from '../../src/gateway/files.js';
+import { localFiles } from '../../src/hosts/files.js';
+import { type Both, onBoth } from './both.js';
+import { sleep, stream } from './engine.js';
+import { type AuditLine, type Gateway, secrets, testSettings, until } from './harness.js';
+
+const hello = { model: 'm', messages: [{ role: 'user', content: 'a question of the tests' }] };
+
+const logOf = ({ directory }: Gateway) => ({
+  files: localFiles,
+  folder: auditFolder(directory),
+  secret: secrets.auditSecret,
+});
+
+const clean = async (gateway: Gateway): Promise<void> => {
+  const { problems } = await verify(logOf(gateway));
+  expect(problems.map(({ file, line, text }) => `${file}:${line} ${text.en}`)).toEqual([]);
+};
+
+const workers = async ({ gateway }: Both): Promise<number[]> => {
+  const text = await readFile(`/proc/${gateway.pid}/task/${gateway.pid}/children`, 'utf8');
+  return text.trim().split(' ').filter(Boolean).map(Number);
+};
+
+const post = ({ gateway }: Both, id: string, body: object = hello) =>
+  gateway.post(body, { headers: { 'x-request-id': id } });
+
+const outcomes = (lines: readonly AuditLine[], ids: readonly string[]): Record<string, string[]> =>
+  Object.fromEntries(ids.map((id) => [id, lines.filter((line) => line.id === id).map((line) => String(line.outcome))]));
+
+onBoth('the audit log of two workers', { workers: 2 }, (both) => {
+  it('is chained and whole while it is written', async () => {
+    const ids = Array.from({ length: 60 }, (_, i) => `whole-${i}`);
+    await Promise.all(ids.map(async (id) => (await post(both, id)).text()));
+    await until('all lines', async () => {
+      const told = new Set((await both.gateway.audit()).map(({ id }) => id));
+      return ids.every((id) => told.has(id)) || undefined;
+    });
+    await clean(both.gateway);
+    expect((await verify(logOf(both.gateway))).lines).toBeGreaterThanOrEqual(60);
+  });
+
+  it('has exactly one line for every request when workers are killed under streams', async () => {
+    const ids: string[] = [];
+    const sent: Promise<string>[] = [];
+    both.engine.usual(stream(40, 25));
+    const seen = async (id: string): Promise<string> => {
+      try {
+        const text = await (await post(both, id, { ...hello, stream: true })).text();
+        return text.includes('data: [DONE]') ? 'complete' : 'cut';
+      } catch {
+        return 'broken';
+      }
+    };
+    for (let round = 0; round < 3; round += 1) {
+      for (let i = 0; i < 20; i += 1) {
+        ids.push(`kill-${round}-${i}`);
+        sent.push(seen(ids.at(-1)!));
+      }
+      await sleep(300);
+      process.kill((await workers(both))[0]!, 'SIGKILL');
+      await sleep(100);
+    }
+    const ends = await Promise.all(sent);
+    expect(ends.filter((end) => end === 'broken').length).toBeGreaterThan(0);
+    const reached = new Set(both.engine.seen.map(({ headers }) => headers['x-request-id']));
+    const lines = await until('every line', async () => {
+      const found = await both.gateway.audit();
+      const told = new Set(found.map(({ id }) => id));
+      return ids.every((id) => told.has(id) || !reached.has(id)) ? found : undefined;
+    });
+    const told = outcomes(lines, ids);
+    for (const [i, id] of ids.entries()) {
+      // A connection that died before its request was read is nobody's request.
+      if (!reached.has(id) && told[id]!.length === 0) continue;
+      expect([id, told[id]]).toEqual([id, [ends[i] === 'complete' ? 'complete' : 'cut']]);
+    }
+    const adopted = lines.filter((line) => line.cut === 'worker died');
+    expect(adopted.length).toBeGreaterThan(0);
+    expect(adopted[0]).toMatchObject({ key: 'key_000000000001', tenant: 'tests', route: 'chat', model: 'm', version: 'blue' });
+    await clean(both.gateway);
+  });
+
+  it('gives what a reload or an end leaves in hand its line', async () => {
+    both.engine.usual(stream(20, 20));
+    const streams = Array.from({ length: 6 }, async (_, i) => (await post(both, `reload-${i}`, { ...hello, stream: true })).text());
+    await sleep(150);
+    both.gateway.process.kill('SIGHUP');
+    await Promise.all(streams);
+    await until('their lines', async () => {
+      const told = outcomes(await both.gateway.audit(), ['reload-0', 'reload-5']);
+      return Object.values(told).every(([one]) => one === 'complete') || undefined;
+    });
+    await clean(both.gateway);
+  });
+});
+
+const small = (peers: Parameters<typeof testSettings>[0]) =>
+  testSettings(peers, { audit: auditOptions({ rotateBytes: 8192, content: true, contentBytes: 2048 }) });
+
+onBoth('an audit log that turns', { settings: small }, (both) => {
+  it('seals what is closed, and reads as before', async () => {
+    for (let i = 0; i < 40; i += 1) await (await post(both, `turn-${i}`)).text();
+    await until('a sealed file', async () => {
+      const names = await localFiles.list(logOf(both.gateway).folder);
+      return names.some((name) => name.endsWith('.sealed')) || undefined;
+    });
+    await (await post(both, 'after')).text();
+    const lines = await until('all', async () => {
+      const found = await both.gateway.audit();
+      return found.filter(({ id }) => String(id).startsWith('turn-')).length === 40 ? found : undefined;
+    });
+    expect(lines.at(-1)).toMatchObject({ id: 'after' });
+    await clean(both.gateway);
+  });
+
+  it('keeps prompts and answers, and never in the clear', async () => {
+    const response = await post(both, 'content-1');
+    expect(await response.text()).toContain('hello');
+    const line = await both.gateway.auditOf('content-1');
+    expect(line.content).toMatch(/^[A-Za-z0-9+/]+=*$/);
+    for (const name of await localFiles.list(logOf(both.gateway).folder)) {
+      const bytes = await readFile(`${logOf(both.gateway).folder}/${name}`);
+      expect(bytes.includes('a question of the tests')).toBe(false);
+    }
+  });
+});

@@ -82,13 +82,21 @@ onBoth('the audit log of two workers', { workers: 2 }, (both) => {
     }
     const adopted = lines.filter((line) => line.cut === 'worker died');
     expect(adopted.length).toBeGreaterThan(0);
-    expect(adopted[0]).toMatchObject({ key: 'key_000000000001', tenant: 'tests', route: 'chat', model: 'm', version: 'blue' });
+    expect(adopted[0]).toMatchObject({
+      key: 'key_000000000001',
+      tenant: 'tests',
+      route: 'chat',
+      model: 'm',
+      version: 'blue',
+    });
     await clean(both.gateway);
   });
 
   it('gives what a reload or an end leaves in hand its line', async () => {
     both.engine.usual(stream(20, 20));
-    const streams = Array.from({ length: 6 }, async (_, i) => (await post(both, `reload-${i}`, { ...hello, stream: true })).text());
+    const streams = Array.from({ length: 6 }, async (_, i) =>
+      (await post(both, `reload-${i}`, { ...hello, stream: true })).text(),
+    );
     await sleep(150);
     both.gateway.process.kill('SIGHUP');
     await Promise.all(streams);

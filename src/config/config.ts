@@ -1,10 +1,15 @@
 /** All of deepseek.yaml: a section is one file, and one line here. */
-import { say, type Text } from '../say.js';
+import { say } from '../say.js';
+import { breakerRules } from './breaker.js';
+import { cacheRules } from './cache.js';
+import { degradeRules } from './degrade.js';
 import { engine } from './engine.js';
 import { gateway } from './gateway.js';
 import { model } from './model.js';
+import { redisRules } from './redis.js';
+import type { Rule } from './rule.js';
 import { type Infer, object, oneOf, string } from './schema.js';
-import { isFlag, type Where } from './tree.js';
+import { isFlag } from './tree.js';
 
 export const schemaVersion = 1;
 
@@ -43,15 +48,6 @@ export const schema = object(
 
 export type Config = Infer<typeof schema>;
 
-export interface Finding {
-  /** 'gateway.port' */
-  readonly path: string;
-  readonly text: Text;
-}
-
-/** What no single field can tell. `given` has the paths that the file or a flag sets, with where. */
-export type Rule = (config: Config, given: ReadonlyMap<string, Where>) => readonly Finding[];
-
 /** A model from a flag takes the place of the file's, whose quantisation then says nothing. */
 const quantisationIsOfTheCatalogue: Rule = ({ model: { id, quantisation } }, given) => {
   const modelBy = given.get('model.id') ?? given.get('model.file');
@@ -87,4 +83,10 @@ const filesAreOfModeFiles: Rule = ({ gateway: { tls } }) => {
     .map((name) => ({ path: `gateway.tls.${name}`, text: wrong }));
 };
 
-export const rules: readonly Rule[] = [quantisationIsOfTheCatalogue, beyondThisMachineIsHttps, filesAreOfModeFiles];
+export const rules: readonly Rule[] = [
+  ...[quantisationIsOfTheCatalogue, beyondThisMachineIsHttps, filesAreOfModeFiles],
+  ...redisRules,
+  ...cacheRules,
+  ...breakerRules,
+  ...degradeRules,
+];

@@ -1,6 +1,12 @@
 import { say } from '../say.js';
 import { audit } from './audit.js';
+import { breaker } from './breaker.js';
+import { cache } from './cache.js';
+import { cors } from './cors.js';
+import { degrade } from './degrade.js';
 import { limits, validation } from './limits.js';
+import { oauth } from './oauth.js';
+import { redis } from './redis.js';
 import { bytes, object, port, string } from './schema.js';
 import { tls } from './tls.js';
 
@@ -32,6 +38,12 @@ export const gateway = object(
     limits,
     validation,
     audit,
+    redis,
+    cache,
+    breaker,
+    degrade,
+    cors,
+    oauth,
   },
   { says: say('The gateway: what people call.', '网关：对外提供服务的入口。') },
 );

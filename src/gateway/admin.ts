@@ -18,6 +18,10 @@ export interface BreakerState {
 
 export interface GatewayState {
   readonly revision: number;
+  /** What stood in the file `made` when nginx's master read its files. */
+  readonly made?: string;
+  /** Where the settings name one: whether it answers this gateway now, else why not. */
+  readonly redis?: { readonly answers: boolean; readonly why?: string };
   readonly models: readonly {
     readonly id: string;
     readonly versions: readonly {

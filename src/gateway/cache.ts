@@ -41,6 +41,8 @@ export interface CacheOptions {
   readonly localS: number;
   /** Whether embeddings, which have no temperature, are cached without being asked for. */
   readonly embeddings: boolean;
+  /** Whether nothing else is cached without being asked for either, not even at temperature 0. */
+  readonly onlyOnRequest: boolean;
   /**
    * How long a request waits for an equal one that is under way, in ms, before it goes to the engine itself. Who wants
    * a stream waits less: its first token is what counts.
@@ -75,6 +77,7 @@ export const cacheOptions = (given: Given<CacheOptions> = {}): CacheOptions => (
   localBytes: 64 * 1024,
   localS: 60,
   embeddings: true,
+  onlyOnRequest: false,
   ...given,
   flight: { waitMs: 30_000, streamWaitMs: 500, ...given.flight },
   replay: { pieceBytes: 48, everyMs: 4, longestMs: 1000, ...given.replay },

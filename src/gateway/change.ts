@@ -14,6 +14,18 @@ export async function storedSecrets(world: World): Promise<Secrets> {
   return JSON.parse(await world.files.read(secretsFile(gatewayDirectory(world.places.home)))) as Secrets;
 }
 
+/** Undefined before `init` has made them. */
+export async function settingsHere(world: World): Promise<Settings | undefined> {
+  const text = await world.files.readIfAny(settingsFile(gatewayDirectory(world.places.home)));
+  return text === undefined ? undefined : readSettings(text);
+}
+
+/** Undefined before `init` has made them. */
+export async function secretsHere(world: World): Promise<Secrets | undefined> {
+  const text = await world.files.readIfAny(secretsFile(gatewayDirectory(world.places.home)));
+  return text === undefined ? undefined : (JSON.parse(text) as Secrets);
+}
+
 /** @returns whether a gateway ran there and took them; nothing listening is no error: it reads the file when it starts. */
 async function push(world: World, admin: Admin, settings: Settings): Promise<boolean> {
   const put = await world.http.request(putSettings(admin, settings)).catch(() => undefined);

@@ -36,6 +36,13 @@ export const gatewayFiles = (plan: GatewayPlan, lua: Readonly<Record<string, str
   { path: `${plan.directory}/openapi.json`, mode: 0o644, content: openapiText() },
 ];
 
+/** One word for all that nginx's master reads: what runs tells it at the admin port, so that a reload can be seen. */
+export const madeFile = (directory: string, made: string): GatewayFile => ({
+  path: `${directory}/made`,
+  mode: 0o644,
+  content: made,
+});
+
 /** Settings are readable by the workers; they hold hashes and no secret. */
 export const settingsAsFile = (directory: string, settings: Settings): GatewayFile => ({
   path: settingsFile(directory),

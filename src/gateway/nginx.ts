@@ -46,6 +46,8 @@ export interface NginxOptions {
   readonly cacheMiB?: number;
   /** The CA file that Redis' certificate is checked against. */
   readonly trustedCa?: string;
+  /** DNS servers, by address, for what the settings name by name. */
+  readonly resolvers?: readonly string[];
   /** Open connections a worker, callers and engines together. Default 16384. */
   readonly connections?: number;
 }
@@ -132,6 +134,9 @@ const lua = (options: NginxOptions): string[] => {
     `lua_shared_dict gateway_cache ${options.cacheMiB ?? 64}m;`,
     ...(options.trustedCa
       ? [`lua_ssl_trusted_certificate ${quoted(options.trustedCa)};`, 'lua_ssl_verify_depth 3;']
+      : []),
+    ...(options.resolvers?.length
+      ? [`resolver ${options.resolvers.map(bracketed).join(' ')} valid=10s;`, 'resolver_timeout 1s;']
       : []),
     `init_by_lua_block { require("gateway").init({ ${user}connections = ${options.connections ?? defaultConnections} }) }`,
     'init_worker_by_lua_block { require("gateway").work() }',

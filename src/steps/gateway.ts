@@ -1,103 +1,153 @@
+import { createHash } from 'node:crypto';
+import { UserError } from '../errors.js';
+import { getState, putSettings, revisionOf as revisionIn, stateOf } from '../gateway/admin.js';
+import { secretsHere, settingsHere } from '../gateway/change.js';
 import {
   type GatewayFile,
   type GatewayPlan,
   gatewayDirectory,
   gatewayFiles,
   gatewayFolders,
+  madeFile,
   readLua,
   settingsAsFile,
-  settingsFile,
 } from '../gateway/files.js';
-import { next, readSettings, type ServedModel, type Settings } from '../gateway/settings.js';
+import type { Secrets, Settings } from '../gateway/settings.js';
+import { reloadCommand } from '../gateway/tls.js';
 import { type Action, NotYet, type Step } from '../plan/step.js';
-import { say } from '../say.js';
+import { say, type Text } from '../say.js';
 import type { World } from '../world.js';
-import { auditOf } from './audit.js';
-import { limitsOf, validationOf } from './limits.js';
 import { findNginx } from './nginx.js';
+import { configured, serves, withConfigured } from './settings.js';
 import { type Setup, tlsFilesOf } from './setup.js';
+
+/** The servers that this machine asks for names; nginx reads neither resolv.conf nor its search domains. */
+const nameservers = (resolvConf: string): readonly string[] =>
+  [...resolvConf.matchAll(/^\s*nameserver\s+([0-9A-Fa-f.:]+)/gm)].map(([, address]) => address!);
 
 /** @throws NotYet until nginx is installed */
 export async function gatewayPlan(setup: Setup, world: World): Promise<GatewayPlan> {
   const found = await findNginx(world);
   if (!found.usable) throw new NotYet('nginx.install');
   const { host, port, adminPort } = setup.gateway;
+  const { tls, maxBodyBytes, cache, redis } = setup.config.gateway;
   return {
     directory: gatewayDirectory(setup.places.home),
     build: found.build,
     listen: { host, port },
     admin: { host: '127.0.0.1', port: adminPort },
-    ...(setup.config.gateway.tls.mode !== 'off' ? { tls: tlsFilesOf(setup) } : {}),
+    ...(tls.mode !== 'off' ? { tls: tlsFilesOf(setup) } : {}),
     workers: 1,
-    maxBody: setup.config.gateway.maxBodyBytes,
+    maxBody: maxBodyBytes,
+    cacheMiB: cache.enabled ? Math.ceil(cache.memory / 2 ** 20) : 1,
+    ...(redis.tls.ca !== undefined ? { trustedCa: redis.tls.ca } : {}),
+    ...(redis.nodes.length > 0
+      ? { resolvers: nameservers((await world.files.readIfAny('/etc/resolv.conf')) ?? '') }
+      : {}),
     ...(world.processes.uid === 0 ? { workerUser: found.workerUser } : {}),
   };
 }
 
-const servedModels = (setup: Setup): readonly ServedModel[] => [
-  { id: setup.model.id, versions: [{ name: 'blue', weight: 100, peers: [setup.engine] }] },
-];
+/** Of all that nginx's master reads when it starts. The signing keys change by themselves, without it. */
+function madeOf(files: readonly GatewayFile[], secrets: Secrets | undefined): string {
+  const { tokenKeys: _, ...read } = secrets ?? ({} as Secrets);
+  const hash = createHash('sha256').update(JSON.stringify(read));
+  for (const { path, content } of files) hash.update(`\0${path}\0${content}`);
+  return hash.digest('hex').slice(0, 16);
+}
 
-/** Everything under the gateway's folder that a new configuration or a new version of us replaces. */
-export async function wantedFiles(setup: Setup, world: World): Promise<readonly GatewayFile[]> {
-  return gatewayFiles(await gatewayPlan(setup, world), await readLua(world));
+interface Wanted {
+  readonly made: string;
+  /** What a new configuration or a new version of us replaces; the word for all of it comes last. */
+  readonly files: readonly GatewayFile[];
+}
+
+async function wantedFiles(setup: Setup, world: World): Promise<Wanted> {
+  const files = gatewayFiles(await gatewayPlan(setup, world), await readLua(world));
+  const made = madeOf(files, await secretsHere(world));
+  return { made, files: [...files, madeFile(gatewayDirectory(setup.places.home), made)] };
 }
 
 const differs = async (file: GatewayFile, world: World): Promise<boolean> =>
   (await world.files.readIfAny(file.path)) !== file.content;
 
-export async function settingsHere(world: World, home: string): Promise<Settings | undefined> {
-  const text = await world.files.readIfAny(settingsFile(gatewayDirectory(home)));
-  return text === undefined ? undefined : readSettings(text);
+/** What the running gateway goes by; undefined where none answers. */
+async function running(setup: Setup, world: World) {
+  const { adminKey } = (await secretsHere(world)) ?? { adminKey: '' };
+  const admin = { host: '127.0.0.1', port: setup.gateway.adminPort, key: adminKey };
+  const answer = await world.http.request(getState(admin)).catch(() => undefined);
+  if (!answer) return undefined;
+  const state = await stateOf(answer).catch(() => undefined);
+  return { admin, made: state?.made, revision: state?.revision ?? -1 };
 }
 
-/** What of the settings comes from the configuration. */
-function configured(setup: Setup): Pick<Settings, 'models' | 'limits' | 'validation' | 'audit'> {
-  const limits = limitsOf(setup.config);
-  return {
-    models: servedModels(setup),
-    ...(limits ? { limits } : {}),
-    validation: validationOf(setup.config),
-    audit: auditOf(setup.config),
+const old = say('the gateway still goes by what was before', '网关仍在使用之前的配置');
+
+/** nginx lets old workers accept for 100 ms beside the new ones: one good answer may be followed by an old one. */
+const answersInARow = 3;
+
+/** Until the running gateway has read its files again and goes by these settings. @throws UserError where it refuses them */
+function inForce(setup: Setup, made: string): (world: World) => Promise<true | Text> {
+  let good = 0;
+  return async (world) => {
+    const now = await running(setup, world);
+    if (!now) return true;
+    if (now.made !== made) {
+      good = 0;
+      return old;
+    }
+    good += 1;
+    if (good < answersInARow) return old;
+    const settings = await settingsHere(world);
+    if (!settings || now.revision >= settings.revision) return true;
+    const put = await world.http.request(putSettings(now.admin, settings));
+    if (put.status === 409) await put.text();
+    else await revisionIn(put).catch((cause: Error) => refuse(cause));
+    return old;
   };
 }
 
-export function withConfigured({ limits: _, ...settings }: Settings, setup: Setup): Settings {
-  return next(settings, configured(setup));
+function refuse(cause: Error): never {
+  throw new UserError('gateway.settings', say(cause.message, `网关拒绝了设置：${cause.message}`), {
+    hint: say('See what it wrote: deepseek-deploy logs gateway', '查看日志：deepseek-deploy logs gateway'),
+    cause,
+  });
 }
 
-function serves(settings: Settings | undefined, setup: Setup): boolean {
-  if (settings === undefined) return false;
-  const { models, limits, validation, audit } = configured(setup);
-  const pairs = [
-    [settings.models, models],
-    [settings.limits, limits],
-    [settings.validation, validation],
-    [settings.audit, audit],
-  ] as const;
-  return pairs.every(([is, wanted]) => JSON.stringify(is) === JSON.stringify(wanted));
+async function isInForce(setup: Setup, made: string, settings: Settings, world: World): Promise<boolean> {
+  const now = await running(setup, world);
+  return now === undefined || (now.made === made && now.revision >= settings.revision);
 }
 
-/** nginx.conf, the Lua and the routing table. */
+/** nginx.conf, the Lua and the routing table; a gateway that runs takes them up with its streams going on. */
 export const gateway: Step<Setup> = {
   id: 'gateway.configure',
   title: say('Gateway configuration', '网关配置'),
   async done(setup, world) {
-    if (!(await findNginx(world)).usable || !serves(await settingsHere(world, setup.places.home), setup)) return false;
-    const files = await wantedFiles(setup, world);
-    return !(await Promise.all(files.map((file) => differs(file, world)))).includes(true);
+    const settings = await settingsHere(world);
+    if (!settings || !(await findNginx(world)).usable) return false;
+    if (!serves(settings, await configured(setup, world))) return false;
+    const { files, made } = await wantedFiles(setup, world);
+    const other = (await Promise.all(files.map((file) => differs(file, world)))).includes(true);
+    return !other && (await isInForce(setup, made, settings, world));
   },
   async apply(setup, world) {
     const directory = gatewayDirectory(setup.places.home);
-    const settings = await settingsHere(world, setup.places.home);
+    const settings = await settingsHere(world);
+    const wanted = await configured(setup, world);
     const folders = gatewayFolders(await gatewayPlan(setup, world));
+    const { files, made } = await wantedFiles(setup, world);
+    const now = await running(setup, world);
+    const what = say('the gateway to go by it', '网关采用新配置');
     return [
       ...folders.map((folder): Action => ({ kind: 'dir', ...folder })),
-      ...(await wantedFiles(setup, world)).map((file): Action => ({ kind: 'write', ...file })),
+      ...files.map((file): Action => ({ kind: 'write', ...file })),
       // Without any settings yet, the step before this one writes them, models included.
-      ...(settings === undefined || serves(settings, setup)
+      ...(settings === undefined || serves(settings, wanted)
         ? []
-        : [{ kind: 'write', ...settingsAsFile(directory, withConfigured(settings, setup)) } as const]),
+        : [{ kind: 'write', ...settingsAsFile(directory, withConfigured(settings, wanted)) } as const]),
+      ...(now === undefined || now.made === made ? [] : [{ kind: 'run', command: reloadCommand(directory) } as const]),
+      ...(now === undefined ? [] : [{ kind: 'wait', what, until: inForce(setup, made), timeoutMs: 20_000 } as const]),
     ];
   },
 };

@@ -13,15 +13,15 @@ type Limits = Config['gateway']['limits'];
 const bounds = (given: Limits['key']): LimitBounds =>
   Object.fromEntries(Object.entries(given).filter(([, most]) => most !== 'none'));
 
-/** Undefined where nothing is limited. */
-export function limitsOf(config: Config): LimitOptions | undefined {
+/** There also where it bounds nothing: a key may have limits of its own. */
+export function limitsOf(config: Config): LimitOptions {
   const { key, tenant, perEngine, reserveTokens } = config.gateway.limits;
-  const given = {
+  return limitOptions({
     ...(Object.keys(bounds(key)).length > 0 ? { key: bounds(key) } : {}),
     ...(Object.keys(bounds(tenant)).length > 0 ? { tenant: bounds(tenant) } : {}),
     ...(perEngine === 'none' ? {} : { perEngine }),
-  };
-  return Object.keys(given).length > 0 ? limitOptions({ ...given, reserveTokens }) : undefined;
+    reserveTokens,
+  });
 }
 
 export const validationOf = (config: Config): ValidationOptions => validationOptions(config.gateway.validation);

@@ -8,7 +8,8 @@ import { say, type Text } from '../say.js';
 import { type ProcessSpec, type Stack, stackFile } from '../supervisor/stack.js';
 import { readSupervision } from '../supervisor/status.js';
 import type { World } from '../world.js';
-import { gatewayPlan, wantedFiles } from './gateway.js';
+import { gatewayPlan } from './gateway.js';
+import { revisionOf } from './settings.js';
 import { engineKeyFile, logFile, type Setup } from './setup.js';
 
 /** A model of many gigabytes is read from a slow disk once. */
@@ -20,7 +21,7 @@ const maxLogBytes = 16 << 20;
 
 const engineConfigFile = (home: string): string => `${home}/engine/engine.json`;
 
-/** A process whose files changed is another process: the supervisor then replaces it. */
+/** An engine whose configuration or weights changed is another process: the supervisor then replaces it. */
 const made = (...texts: string[]): Record<string, string> => {
   const hash = createHash('sha256');
   for (const text of texts) hash.update(text).update('\0');
@@ -44,10 +45,10 @@ async function engineText(setup: Setup, world: World): Promise<string> {
   });
 }
 
-const engine = (setup: Setup, config: string): ProcessSpec => ({
+const engine = (setup: Setup, config: string, revision: string): ProcessSpec => ({
   id: 'engine',
   argv: engineCommand(setup.places, engineConfigFile(setup.places.home)).argv,
-  env: made(config),
+  env: made(config, revision),
   log: logFile(setup.places.home, 'engine'),
   ready: { url: engineReadyUrl(setup.engine), everyMs: 5000, withinMs: loadMs },
   stop: { signal: 'SIGTERM', graceMs: engineGraceMs },
@@ -55,11 +56,9 @@ const engine = (setup: Setup, config: string): ProcessSpec => ({
 
 async function gateway(setup: Setup, world: World): Promise<ProcessSpec> {
   const plan = await gatewayPlan(setup, world);
-  const files = await wantedFiles(setup, world);
   return {
     id: 'gateway',
     argv: gatewayCommand(plan).argv,
-    env: made(...files.map(({ content }) => content)),
     log: logFile(setup.places.home, 'gateway'),
     // The admin port tells of the gateway alone, whatever becomes of the engine.
     ready: { url: `http://127.0.0.1:${setup.gateway.adminPort}/metrics`, everyMs: 5000, withinMs: 30_000 },
@@ -72,7 +71,7 @@ async function wanted(setup: Setup, world: World): Promise<{ readonly config: st
   const config = await engineText(setup, world);
   const stack: Stack = {
     version: 1,
-    processes: [engine(setup, config), await gateway(setup, world)],
+    processes: [engine(setup, config, await revisionOf(setup, world)), await gateway(setup, world)],
     logs: { maxBytes: maxLogBytes, keep: 3 },
   };
   return { config, stack: `${JSON.stringify(stack, null, 2)}\n` };

@@ -1,5 +1,4 @@
 /** From what is wanted, what was found and what stood before, to what shall be so. */
-import { basename } from 'node:path';
 import type { Config } from '../config/config.js';
 import { UserError } from '../errors.js';
 import { say } from '../say.js';
@@ -45,14 +44,6 @@ export interface Chosen {
   readonly file: string;
   readonly source: ModelSource;
 }
-
-/** 'My Model.Q4.gguf' becomes my-model.q4: what callers write as the model. */
-export const idOfFile = (path: string): string =>
-  basename(path)
-    .replace(/\.gguf$/i, '')
-    .toLowerCase()
-    .replace(/[^a-z0-9.]+/g, '-')
-    .replace(/^[-.]+|[-.]+$/g, '') || 'model';
 
 /** @throws UserError `port.taken` */
 export async function decide(wish: Wish, model: Chosen, before: Deployment | undefined, world: World): Promise<Setup> {

@@ -1,9 +1,9 @@
 /** The questions of `init`, each with a good default; asked only where the flags and the file are silent. */
 import { catalogue } from '../models/catalogue.js';
+import { usualModel } from '../models/name.js';
 import { type Servable, servable } from '../models/servable.js';
 import { say } from '../say.js';
 import type { Choice, World } from '../world.js';
-import { usualModel } from './choose.js';
 import type { Wish } from './decide.js';
 
 export interface Answers {

@@ -45,6 +45,21 @@ describe('a file', () => {
           rotateBytes: 64 * 1024 * 1024,
           rotateAfter: 86_400_000,
         },
+        redis: {
+          ...{ nodes: [], cluster: false, database: 0, tls: { enabled: false } },
+          ...{ timeout: 25, writeTimeout: 250, connections: 16 },
+        },
+        cache: {
+          ...{ enabled: false, ttl: 3_600_000, stale: 86_400_000, embeddings: true, onlyOnRequest: false },
+          ...{ memory: 64 * 1024 * 1024, largestAnswer: 1024 * 1024 },
+        },
+        breaker: {
+          ...{ enabled: false, window: 10_000, minimum: 10, failureRate: 0.5 },
+          ...{ open: 5000, longestOpen: 60_000, streamSilence: 60_000, answerSilence: 600_000 },
+        },
+        degrade: { otherVersion: true, smallerModels: {}, cachedAnswer: true },
+        cors: { origins: [], maxAge: 600_000 },
+        oauth: { audience: 'deepseek-api', ttl: 86_400_000 },
       },
     });
     expect([...given.keys()]).toEqual(['version']);

@@ -6,7 +6,7 @@ const configOf = async (text: string) => merge(await load(`version: 1\n${text}`,
 
 test('nothing is limited unless it is said, and parameters are checked the way OpenAI does', async () => {
   const config = await configOf('');
-  expect(limitsOf(config)).toBeUndefined();
+  expect(limitsOf(config)).toEqual({ instances: 1, reserveTokens: 1024 });
   expect(validationOf(config)).toEqual({
     strict: false,
     status: 400,

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { merge } from '../../src/config/load.js';
-import { type Chosen, decide, idOfFile } from '../../src/targets/decide.js';
+import { idOfFile } from '../../src/models/name.js';
+import { type Chosen, decide } from '../../src/targets/decide.js';
 import type { Deployment } from '../../src/targets/deployment.js';
 import { fakeWorld } from '../world/fake.js';
 

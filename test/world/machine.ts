@@ -16,6 +16,8 @@ export interface Machine extends FakeOptions {
   readonly apt?: boolean;
   /** What npm does instead of installing. */
   readonly npm?: Answer;
+  /** What the gateway says of the Redis that its settings name. */
+  readonly redis?: { readonly answers: boolean; readonly why?: string };
 }
 
 const nginxThere = [
@@ -65,12 +67,33 @@ async function supervise(world: FakeWorld, pid: number, loads: number): Promise<
   await world.files.write(reportFile(home), JSON.stringify(report));
 }
 
-const healthy: Http = {
-  request: async () => ({ status: 200, headers: {}, body: (async function* () {})(), text: async () => '{}' }),
-  stream: () => {
-    throw new Error('nobody measures here');
-  },
-};
+/** The gateway that the supervisor started: what it read when it was started or told to read again. */
+interface FakeGateway {
+  made: string | undefined;
+  readonly redis: Machine['redis'];
+}
+
+const gatewayFile = async (world: FakeWorld, name: string): Promise<string | undefined> =>
+  world.files.readIfAny(`${world.places.home}/gateway/${name}`);
+
+/** Health is well everywhere; the admin port tells what a gateway tells that polls its settings. */
+function answering(world: () => FakeWorld, gateway: FakeGateway): Http {
+  return {
+    request: async ({ url }) => {
+      let text = '{}';
+      if (url.endsWith('/state')) {
+        if (gateway.made === undefined) throw new Error('ECONNREFUSED');
+        const { revision, redis } = JSON.parse((await gatewayFile(world(), 'settings.json'))!);
+        const there = redis === undefined ? {} : { redis: gateway.redis ?? { answers: true } };
+        text = JSON.stringify({ revision, made: gateway.made, ...there, models: [] });
+      }
+      return { status: 200, headers: {}, body: (async function* () {})(), text: async () => text };
+    },
+    stream: () => {
+      throw new Error('nobody measures here');
+    },
+  };
+}
 
 export function machine(options: Machine = {}): FakeWorld {
   let nginx = options.nginx ?? false;
@@ -81,8 +104,9 @@ export function machine(options: Machine = {}): FakeWorld {
     return {};
   };
   const npm: Answer = options.npm ?? {};
-  const world = fakeWorld({
-    http: healthy,
+  const gateway: FakeGateway = { made: undefined, redis: options.redis };
+  const world: FakeWorld = fakeWorld({
+    http: answering(() => world, gateway),
     ...options,
     commands: [
       [/^sh -c .*openresty/s, () => ({ stdout: nginx ? nginxThere : 'group=nogroup' })],
@@ -93,6 +117,13 @@ export function machine(options: Machine = {}): FakeWorld {
       ['npm --version', { stdout: '11.0.0' }],
       [/^cd \S+ && npm ci /, npm],
       [/engine\.js --probe/, { stdout: 'AVX2' }],
+      [
+        /^sh -euc .*kill -HUP.* reload /s,
+        async (_, self) => {
+          if (gateway.made !== undefined) gateway.made = await gatewayFile(self, 'made');
+          return {};
+        },
+      ],
       ...(options.commands ?? []),
       // What `probe` asks besides; this machine has no answers, and that is no fault.
       [/^(LC_ALL=C )?(sh -c|nvidia-smi) /, { code: 127 }],
@@ -100,6 +131,7 @@ export function machine(options: Machine = {}): FakeWorld {
     onStart: async (line, pid, self) => {
       if (!line.includes('/dist/supervisor.js')) throw new Error(`nobody expected ${line}`);
       loads.set(pid, 1);
+      gateway.made = await gatewayFile(self, 'made');
       await supervise(self, pid, 1);
     },
     onSignal: (pid, signal, self) => {

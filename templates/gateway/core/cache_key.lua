@@ -28,13 +28,16 @@ local aside = {
 local M = {}
 
 --- What the caller wants: the headers `X-Cache: on | off | refresh` and `Cache-Control: no-store | no-cache`.
---- Without them, only answers at temperature 0 are taken from and put into the cache (embeddings have none).
+--- Without them, only answers at temperature 0 are taken from and put into the cache (embeddings have none), and with
+--- `onlyOnRequest` not even these.
 --- @return 'use', 'refresh' (do not look, but store), or nil
 function M.wish(req, options)
   local asked, control = ngx.var.http_x_cache, ngx.var.http_cache_control
   if asked == "off" or (control and control:find("no-store", 1, true)) then return nil end
-  local embeddings = req.route == "embeddings" and options.embeddings
-  local wanted = embeddings or asked == "on" or asked == "refresh" or req.fields.temperature == 0
+  local wanted = asked == "on" or asked == "refresh"
+  if not wanted and not options.onlyOnRequest then
+    if req.route == "embeddings" then wanted = options.embeddings else wanted = req.fields.temperature == 0 end
+  end
   if not wanted then return nil end
   if asked == "refresh" or (control and control:find("no-cache", 1, true)) then return "refresh" end
   return "use"

@@ -10,6 +10,7 @@ function M.open(path, user)
   M.audit = assert(sys.make_dir(M.dir, "audit", 448, user)) -- 0700
   local text = assert(sys.read_at(M.dir, "secrets.json"))
   M.secrets = assert(cjson.decode(text), "secrets.json is not JSON")
+  M.made = sys.read_at(M.dir, "made")
   M.engine_authorization = M.secrets.engineKey and "Bearer " .. M.secrets.engineKey or ""
 end
 

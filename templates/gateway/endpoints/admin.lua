@@ -6,6 +6,7 @@ local home = require "core.home"
 local json = require "core.json"
 local metrics = require "core.metrics"
 local peers = require "core.peers"
+local redis = require "core.redis"
 local reply = require "core.reply"
 local settings = require "core.settings"
 local token_keys = require "core.token_keys"
@@ -44,6 +45,14 @@ local function version_state(now, version, loads)
   return head:sub(1, -2) .. ',"peers":' .. json.list(list) .. "}"
 end
 
+--- Asked now, as any request would; nothing where the settings name none.
+local function redis_state(now)
+  local client = redis.of(now.redis, home.secrets.redisPassword)
+  if not client then return nil end
+  local reply, why = client:get "limit:state"
+  return { answers = reply ~= nil, why = why }
+end
+
 --- What is in force: revision, weights, and how many requests each peer has in hand over all workers.
 local function get_state()
   local now, loads = settings.current(), peers.loads()
@@ -53,7 +62,8 @@ local function get_state()
     for j, version in ipairs(model.versions) do versions[j] = version_state(now, version, loads) end
     models[i] = '{"id":' .. cjson.encode(model.id) .. ',"versions":' .. json.list(versions) .. "}"
   end
-  return reply.json(200, '{"revision":' .. now.revision .. ',"models":' .. json.list(models) .. "}")
+  local head = cjson.encode { revision = now.revision, made = home.made, redis = redis_state(now) }
+  return reply.json(200, head:sub(1, -2) .. ',"models":' .. json.list(models) .. "}")
 end
 
 --- Kids and version: no secret is ever read back.

@@ -24,6 +24,7 @@ local whole = {
   localBytes = "number",
   localS = "number",
   embeddings = "boolean",
+  onlyOnRequest = "boolean",
   flight = { waitMs = "number", streamWaitMs = "number" },
   replay = { pieceBytes = "number", everyMs = "number", longestMs = "number" },
   queue = { entries = "number", bytes = "number" },

@@ -1,0 +1,165 @@
+/** What deepseek.yaml says about the gateway, from `init` to what stands on the disk and what runs. */
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { Secrets, Settings } from '../../src/gateway/settings.js';
+import type { FakeWorld } from '../world/fake.js';
+import { type Machine, machine, type } from '../world/machine.js';
+
+const home = '/home/u/state';
+const init = 'init --config d.yaml --yes --no-smoke';
+const steps = (world: FakeWorld): string[] => world.shown.filter((line) => /^[✔–✗] /.test(line));
+const reloads = (world: FakeWorld): number => world.ran.filter((line) => line.includes('kill -HUP')).length;
+
+const read = async <T>(world: FakeWorld, name: string): Promise<T> =>
+  JSON.parse(await world.files.read(`${home}/gateway/${name}`)) as T;
+const settings = (world: FakeWorld) => read<Settings>(world, 'settings.json');
+const secrets = (world: FakeWorld) => read<Secrets>(world, 'secrets.json');
+const conf = (world: FakeWorld) => world.files.read(`${home}/gateway/nginx.conf`);
+
+const everything = `
+  redis:
+    nodes: ["r1.example:7000", "10.0.0.2:7000"]
+    cluster: true
+    username: gateway
+    passwordFile: /etc/redis-password
+    tls: {enabled: true, ca: /etc/redis-ca.crt, serverName: r.example}
+  cache: {enabled: true, memory: 96MiB}
+  breaker: {enabled: true}
+  cors: {origins: ["https://app.example"]}
+  oauth: {issuer: "https://api.example"}
+`;
+
+let world: FakeWorld;
+const write = (gateway: string): Promise<void> =>
+  world.files.write('/work/d.yaml', `version: 1\nmodel: {id: demo}\ngateway:\n  port: 8080\n${gateway}`);
+
+async function start(options: Machine = {}): Promise<void> {
+  world = machine(options);
+  for (const folder of ['/etc', '/work']) await world.files.makeDir(folder);
+  await world.files.write('/etc/redis-password', 'pw-of-before\n');
+  await world.files.write('/etc/redis-ca.crt', 'PEM');
+  await world.files.write('/etc/resolv.conf', '# local\nnameserver 10.0.0.53\nnameserver fd00::53\nsearch x\n');
+}
+
+async function run(gateway: string): Promise<void> {
+  await write(gateway);
+  world.shown.length = 0;
+  world.errors.length = 0;
+  expect(await type(world, init), world.errors.join('\n')).toBe(0);
+}
+
+beforeEach(() => start());
+
+describe('init', () => {
+  it('brings all of it about at once: settings, secrets, nginx', async () => {
+    await run(everything);
+    const made = await settings(world);
+    expect(made).toMatchObject({
+      redis: {
+        nodes: [
+          { host: 'r1.example', port: 7000 },
+          { host: '10.0.0.2', port: 7000 },
+        ],
+        ...{ cluster: true, username: 'gateway', tls: { verify: true, serverName: 'r.example' } },
+      },
+      cache: { ttlS: 3600, staleS: 86_400 },
+      breaker: { rate: 0.5 },
+      degrade: { order: ['version'] },
+      cors: { origins: ['https://app.example'] },
+      oauth: { issuer: 'https://api.example', ttlS: 86_400 },
+    });
+    expect(made.models[0]!.versions[0]!.revision).toMatch(/^[0-9a-f]{16}$/);
+    expect(await secrets(world)).toMatchObject({
+      redisPassword: 'pw-of-before',
+      cacheSecret: expect.stringMatching(/^[\w-]{43}$/),
+    });
+    expect(world.disk.get(`${home}/gateway/secrets.json`)!.mode).toBe(0o600);
+    const text = await conf(world);
+    expect(text).toContain('resolver 10.0.0.53 [fd00::53] valid=10s;');
+    expect(text).toContain('lua_shared_dict gateway_cache 96m;');
+    expect(text).toContain('lua_ssl_trusted_certificate "/etc/redis-ca.crt";');
+  });
+
+  it('tells no secret, in the plan or anywhere a worker may read', async () => {
+    await run(everything);
+    const { cacheSecret } = await secrets(world);
+    for (const [path, { content, mode }] of world.disk) {
+      const text = Buffer.from(content).toString();
+      if ((mode & 0o077) === 0 && !path.includes('journal')) continue;
+      expect(text.includes(cacheSecret!) || text.includes('pw-of-before'), path).toBe(false);
+    }
+    expect(world.shown.join('\n')).not.toContain(cacheSecret);
+  });
+
+  it('changes nothing the second time', async () => {
+    await run(everything);
+    const before = new Map(world.disk);
+    await run(everything);
+    expect(world.shown[0]).toBe('Nothing to change.');
+    expect(new Map(world.disk)).toEqual(before);
+    expect(reloads(world)).toBe(0);
+  });
+
+  it('a setting that is data changes without a reload', async () => {
+    await run(everything);
+    const before = await settings(world);
+    await run(everything.replace('breaker: {enabled: true}', 'breaker: {enabled: true, minimum: 3}'));
+    const after = await settings(world);
+    expect(after.breaker).toMatchObject({ minimum: 3 });
+    expect(after.revision).toBe(before.revision + 1);
+    expect(reloads(world)).toBe(0);
+    expect(steps(world).slice(-2)).toEqual(['✔ Gateway configuration', '– Engine and gateway running']);
+  });
+
+  it('what nginx itself reads is taken up by a reload; engine and gateway stay', async () => {
+    await run(everything);
+    await run(everything.replace('96MiB', '128MiB'));
+    expect(reloads(world)).toBe(1);
+    expect(steps(world).at(-1)).toBe('– Engine and gateway running');
+  });
+
+  it('another password is taken up, and the other secrets stay', async () => {
+    await run(everything);
+    const before = await secrets(world);
+    await world.files.write('/etc/redis-password', 'pw-of-now\n');
+    await run(everything);
+    expect(await secrets(world)).toEqual({ ...before, redisPassword: 'pw-of-now' });
+    expect(reloads(world)).toBe(1);
+  });
+
+  it('a section that is removed is off, and its password is gone', async () => {
+    await run(everything);
+    const { cacheSecret } = await secrets(world);
+    await run('');
+    const left = await settings(world);
+    for (const name of ['redis', 'cache', 'breaker', 'degrade', 'cors']) expect(left).not.toHaveProperty(name);
+    expect(await secrets(world)).toMatchObject({ cacheSecret });
+    expect(await secrets(world)).not.toHaveProperty('redisPassword');
+    expect(await conf(world)).not.toContain('lua_ssl_trusted_certificate');
+  });
+
+  it('keeps keys, clients and signing keys over all of that', async () => {
+    await run('');
+    const { keys } = await settings(world);
+    await run(everything);
+    expect((await settings(world)).keys).toEqual(keys);
+  });
+
+  it('another model file is another revision', async () => {
+    await world.files.write('/work/m.gguf', 'x');
+    const first = await settingsWith('/work/m.gguf', 'x');
+    const second = await settingsWith('/work/m.gguf', 'other');
+    expect(second).not.toBe(first);
+  });
+});
+
+/** The revision that answers of this file are cached under. */
+async function settingsWith(path: string, content: string): Promise<string | undefined> {
+  await world.files.write(path, content);
+  const { revisionOf } = await import('../../src/steps/settings.js');
+  const setup = {
+    model: { id: 'm', file: path, source: { kind: 'file' } },
+    config: { engine: { contextSize: 4096 } },
+    places: world.places,
+  };
+  return revisionOf(setup as never, world);
+}

@@ -1,5 +1,6 @@
 /** Interfaces only: everything outside the program is reached through a World, so that a whole command runs in a test. */
 import type { Command } from './command.js';
+import type { Ssh, SshSettings } from './remote.js';
 import type { Lang, Text } from './say.js';
 
 export interface Result {
@@ -208,6 +209,8 @@ export interface Ui {
   input(question: Text, initial: string, check?: (value: string) => Text | undefined): Promise<string>;
   select<T>(question: Text, choices: readonly Choice<T>[], initial: T): Promise<T>;
   confirm(question: Text, initial: boolean): Promise<boolean>;
+  /** Typed without being shown; undefined where nobody can type. */
+  secret(question: Text): Promise<string | undefined>;
 }
 
 export interface Places {
@@ -231,6 +234,8 @@ export interface World {
   readonly clock: Clock;
   readonly processes: Processes;
   readonly ui: Ui;
+  /** The way to other hosts; to be closed. */
+  ssh(settings: SshSettings): Promise<Ssh>;
   /** Standard input to its end, or its first `limit` bytes. */
   stdin(limit: number): Promise<Uint8Array>;
   /** `n` random bytes from the system. */

@@ -2,9 +2,12 @@
 import { say } from '../say.js';
 import { breakerRules } from './breaker.js';
 import { cacheRules } from './cache.js';
+import { clusterRules } from './cluster-rules.js';
 import { degradeRules } from './degrade.js';
 import { engine } from './engine.js';
 import { gateway } from './gateway.js';
+import { hosts } from './hosts.js';
+import { kubernetes } from './kubernetes.js';
 import { model } from './model.js';
 import { redisRules } from './redis.js';
 import type { Rule } from './rule.js';
@@ -42,6 +45,8 @@ export const schema = object(
     model,
     engine,
     gateway,
+    hosts,
+    kubernetes,
   },
   { says: say('Configuration of deepseek-deploy.', 'deepseek-deploy 的配置。') },
 );
@@ -89,4 +94,5 @@ export const rules: readonly Rule[] = [
   ...cacheRules,
   ...breakerRules,
   ...degradeRules,
+  ...clusterRules,
 ];

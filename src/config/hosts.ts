@@ -1,6 +1,6 @@
 /** The machines of a cluster, and how they are reached. */
 import { say } from '../say.js';
-import { boolean, integer, list, map, object, oneOf, path, port, string } from './schema.js';
+import { boolean, type Infer, integer, list, map, object, oneOf, path, port, string } from './schema.js';
 
 const address = {
   // What ssh could take for an option, or a shell for more than a word, is no address.
@@ -72,6 +72,9 @@ const host = object(
   { says: say('One machine.', '一台主机。') },
 );
 
+/** How the name of a machine is written. */
+export const isMachineName = (text: string): boolean => new RegExp(name.regexp).test(text);
+
 export const hosts = object(
   {
     machines: map(host, {
@@ -93,5 +96,8 @@ export const hosts = object(
       initial: false,
     }),
   },
-  { says: say('The machines of the cluster, reached over ssh.', '集群主机，通过 ssh 访问。'), optional: true },
+  { says: say('The machines of the cluster, reached over ssh.', '集群主机，通过 ssh 访问。') },
 );
+
+export type Hosts = Infer<typeof hosts>;
+export type MachineConfig = Hosts['machines'][string];

@@ -75,7 +75,7 @@ export const kubernetes = object(
       initial: false,
     }),
   },
-  { says: say('The cluster of the target kubernetes.', 'kubernetes 目标的集群。'), optional: true },
+  { says: say('The cluster of the target kubernetes.', 'kubernetes 目标的集群。') },
 );
 
-export type Kubernetes = Exclude<Infer<typeof kubernetes>, undefined>;
+export type Kubernetes = Infer<typeof kubernetes>;

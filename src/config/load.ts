@@ -14,9 +14,12 @@ export interface Draft {
 export interface Override {
   readonly path: string;
   /** Undefined when the flag was not given. */
-  readonly value: string | number | boolean | undefined;
+  readonly value: Plain | undefined;
   readonly flag: string;
 }
+
+/** What a flag can say: as JSON, so that it can be remembered. */
+export type Plain = string | number | boolean | readonly Plain[] | { readonly [key: string]: Plain };
 
 export interface Settings {
   readonly config: Config;
@@ -99,7 +102,14 @@ function lay(tree: Tree, { path, value, flag }: Override): Tree {
   if (value === undefined) return tree;
   const keys = path.split('.');
   const rivals = rivalsOf(schema, keys).map((key) => [...keys.slice(0, -1), key]);
-  return set(rivals.reduce(dropFromFile, tree), keys, { where: { flag }, value });
+  return set(rivals.reduce(dropFromFile, tree), keys, grown(value, { flag }));
+}
+
+function grown(value: Plain, where: Where): Tree {
+  if (typeof value !== 'object') return { where, value };
+  if (Array.isArray(value)) return { where, value: value.map((item: Plain) => grown(item, where)) };
+  const branches = Object.entries(value).map(([key, item]) => [key, { key: where, tree: grown(item, where) }] as const);
+  return { where, value: new Map<string, Branch>(branches) };
 }
 
 function rivalsOf(node: Node | undefined, [key, ...rest]: readonly string[]): readonly string[] {

@@ -5,17 +5,9 @@
 import { execFile } from 'node:child_process';
 import { appendFile, mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import type { HostKey } from '../remote.js';
 import type { Connection } from './ssh-connection.js';
 import { sshFailure } from './ssh-failure.js';
-
-export interface HostKey {
-  /** A line for a known_hosts file. */
-  readonly line: string;
-  /** `ssh-ed25519` and the like. */
-  readonly type: string;
-  /** As ssh prints it: `SHA256:…`. */
-  readonly fingerprint: string;
-}
 
 const run = (
   program: string,

@@ -3,15 +3,9 @@ import { execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFile, rm } from 'node:fs/promises';
 import { quote } from '../command.js';
+import type { SshAddress, SshSettings, SshTarget } from '../remote.js';
 import { sshFailure, sshMissing } from './ssh-failure.js';
-import {
-  addressWords,
-  checkAddress,
-  optionWords,
-  type SshAddress,
-  type SshSettings,
-  type SshTarget,
-} from './ssh-target.js';
+import { addressWords, checkAddress, optionWords } from './ssh-target.js';
 
 /** Targets with the same key share a connection: two masters for one socket would leave one of them behind for good. */
 export const connectionKey = ({ bastion, ...last }: Omit<SshTarget, 'name' | 'sudoPassword'>): string => {

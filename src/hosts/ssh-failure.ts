@@ -1,7 +1,8 @@
 /** What ssh and sudo write when they fail, told apart: pure readers, one line of the tables per failure. */
 import { UserError } from '../errors.js';
+import type { SshTarget } from '../remote.js';
 import { say, type Text } from '../say.js';
-import { type SshTarget, spoken } from './ssh-target.js';
+import { spoken } from './ssh-target.js';
 
 interface Kind {
   readonly id: string;

@@ -1,36 +1,7 @@
 /** Whom ssh is called for, and the words of its command line: pure, so that a test can read them. */
-import type { Supply } from '../command.js';
 import { UserError } from '../errors.js';
+import type { SshAddress, SshSettings } from '../remote.js';
 import { say } from '../say.js';
-
-export interface SshAddress {
-  /** A name, an IPv4 or IPv6 address, or an alias of the user's own ssh configuration. */
-  readonly address: string;
-  readonly port?: number;
-  readonly user?: string;
-  readonly identityFile?: string;
-}
-
-export interface SshTarget extends SshAddress {
-  readonly name: string;
-  /** The host to go through; a chain of them belongs into the user's ssh configuration (ProxyJump). */
-  readonly bastion?: SshAddress;
-  /** Where sudo asks for a password; it travels on standard input only. */
-  readonly sudoPassword?: Supply;
-}
-
-export interface SshSettings {
-  /** Keys of hosts trusted through us, beside those in the user's own files. */
-  readonly knownHosts: string;
-  /** What to do about a host nobody has met yet; a changed key is always refused. Default 'refuse'. */
-  readonly newKeys?: 'refuse' | 'accept';
-  /** Instead of the user's and the system's ssh configuration. */
-  readonly configFile?: string;
-  /** Seconds until a connection must stand. Default 10. */
-  readonly connectTimeoutS?: number;
-  /** Seconds a connection stays open after its last command. Default 60. */
-  readonly persistS?: number;
-}
 
 // A leading '-' would be an option to ssh (-oProxyCommand=…); blanks and shell signs have no place in either word.
 const addressForm = /^[A-Za-z0-9_:][A-Za-z0-9._:%-]*$/;

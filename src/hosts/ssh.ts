@@ -5,41 +5,21 @@ import { tmpdir } from 'node:os';
 import { type Command, isSupply, type Supply } from '../command.js';
 import { UserError } from '../errors.js';
 import { gate } from '../plan/many.js';
-import type { Background, Host, Result, RunOptions } from '../world.js';
-import { type HostKey, presentedKey, trustKey } from './known.js';
+import type { HostKey, Ssh, SshHost, SshSettings, SshTarget } from '../remote.js';
+import type { Background, Files, Host, Result, RunOptions } from '../world.js';
+import { presentedKey, trustKey } from './known.js';
 import { placed } from './placed.js';
+import { remoteFiles } from './remote-files.js';
 import { Connection, connectionKey } from './ssh-connection.js';
 import { sshFailure, sshLost, sshMissing, sudoFailure } from './ssh-failure.js';
 import { bootstrap, killScript, type Marks, marksOf, runScript, startScript } from './ssh-script.js';
 import { Broken, type Input, type Job, runJob } from './ssh-session.js';
-import type { SshSettings, SshTarget } from './ssh-target.js';
 
-export type { HostKey } from './known.js';
-export type { SshAddress, SshSettings, SshTarget } from './ssh-target.js';
+export type { Ssh, SshHost, SshSettings, SshTarget } from '../remote.js';
 
 const defaultTimeoutMs = 30_000;
 /** sshd allows 10 sessions on a connection (MaxSessions); two are left for ending commands. */
 const sessionsPerHost = 8;
-
-export interface SshHost extends Host {
-  /** Opens the connection if there is none. @throws UserError `ssh.*` */
-  connect(): Promise<void>;
-  /** Ends the connection (after a reboot it is a dead one); the next command opens a new one. */
-  disconnect(): Promise<void>;
-  /** The key it shows, without trusting it. Goes through its bastion, whose own key must be trusted. */
-  presentedKey(): Promise<HostKey>;
-  /** Adds the key to our own list of known hosts. */
-  trust(key: HostKey): Promise<void>;
-  /** The bastion before it, where there is one. */
-  readonly bastion: SshHost | undefined;
-}
-
-export interface Ssh {
-  /** @throws UserError `ssh.address` for an address, user or port that is none. */
-  host(target: SshTarget): SshHost;
-  /** Ends all connections and removes their sockets. */
-  close(): Promise<void>;
-}
 
 /** Sockets live in a folder of ours alone; a path of theirs may have 104 characters at most, so it is a short one. */
 function socketFolder(env: NodeJS.ProcessEnv): string {
@@ -101,6 +81,7 @@ class OverSsh implements SshHost {
   readonly name: string;
   readonly put: Host['put'];
   readonly read: Host['read'];
+  readonly files: Files;
   readonly #turn = gate(sessionsPerHost);
   #trusting: Promise<void> | undefined;
 
@@ -114,6 +95,7 @@ class OverSsh implements SshHost {
     const files = placed(this.name, (command, input) => this.#run(command, {}, input));
     this.put = files.put;
     this.read = files.read;
+    this.files = remoteFiles(this);
   }
 
   run(command: Command, options: RunOptions = {}): Promise<Result> {

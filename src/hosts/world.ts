@@ -56,6 +56,7 @@ export function realWorld(manner: Manner, root: string, stop: AbortController): 
     clock: systemClock,
     processes: systemProcesses,
     ui: terminal(process, manner, process.env, systemClock, interrupt),
+    ssh: async (settings) => (await import('./ssh.js')).openSsh(settings, process.env),
     stdin: (limit) => allOf(process.stdin, limit),
     random: (n) => randomBytes(n),
     stop: stop.signal,

@@ -1,8 +1,9 @@
 /** One host of a cluster as the steps see it, and what the whole cluster shall be. */
 import type { Role } from '../config/hosts.js';
 import type { Kubernetes } from '../config/kubernetes.js';
-import type { Step } from '../plan/step.js';
+import type { Action, Step } from '../plan/step.js';
 import type { HostFacts } from '../probes/host.js';
+import type { Text } from '../say.js';
 import type { World } from '../world.js';
 
 export interface Peer {
@@ -20,6 +21,8 @@ export interface Cluster {
   readonly machines: readonly Peer[];
   /** The world of the first control plane: tokens are made there, and the API is asked there. */
   controlPlane(): World;
+  /** The machine deepseek-deploy runs on: the package's templates, downloads. */
+  readonly here: World;
 }
 
 export interface Machine extends Peer {
@@ -39,6 +42,13 @@ export interface NodeStep extends Step<Machine> {
   readonly on: Where;
   /** Ids of steps that must be done on every host that has them before this one begins. */
   readonly after?: readonly string[];
+  /**
+   * What takes its effect away again, for `reset` and `node remove`: asked in the order of the list turned round, and
+   * only what is ours is touched. Nothing to do is an empty list; without `undo` the effect stays.
+   */
+  undo?(machine: Machine, world: World): Promise<readonly Action[]>;
+  /** What stays on the host after the undo, told to whoever resets it: 'the packages stay installed'. */
+  readonly leaves?: Text;
 }
 
 export const isFirst = ({ name, cluster }: Machine): boolean =>

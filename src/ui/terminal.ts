@@ -88,5 +88,8 @@ export function terminal(
       ),
     confirm: async (question, initial) =>
       asked((await prompts()).confirm({ message: text(question), default: initial }), interrupt),
+    // Also with --yes: there is no default for it.
+    secret: async (question) =>
+      streams.stdin.isTTY ? asked((await prompts()).password({ message: text(question) }), interrupt) : undefined,
   };
 }

@@ -61,6 +61,20 @@ describe('a file', () => {
         cors: { origins: [], maxAge: 600_000 },
         oauth: { audience: 'deepseek-api', ttl: 86_400_000 },
       },
+      hosts: { machines: {}, parallel: 10, acceptNewHostKeys: false },
+      kubernetes: {
+        version: '1.36.4',
+        podSubnet: '10.244.0.0/16',
+        serviceSubnet: '10.96.0.0/12',
+        network: 'flannel',
+        proxyMode: 'iptables',
+        docker: true,
+        gpuLayer: 'device-plugin',
+        driver: 'check',
+        nvidiaDocker2: false,
+        storage: 'auto',
+        allowCgroupV1: false,
+      },
     });
     expect([...given.keys()]).toEqual(['version']);
   });
@@ -92,7 +106,7 @@ model:
   file: x.gguf
 `;
     expect(await problems(text)).toEqual([
-      'deepseek.yaml:2:1 nmae: unknown key; allowed: version, name, target, model, engine, gateway; did you mean name?',
+      'deepseek.yaml:2:1 nmae: unknown key; allowed: version, name, target, model, engine, gateway, hosts, kubernetes; did you mean name?',
       'deepseek.yaml:3:9 target: "lcoal" is not allowed here; allowed: local; did you mean local?',
       'deepseek.yaml:5:9 gateway.port: 99999 is not allowed here; allowed: a whole number from 1 to 65535',
       'deepseek.yaml:6:17 gateway.maxBodyBytes: 10 is not allowed here; allowed: a size such as 64KiB, 10MB or a number of bytes from 1KiB to 1GiB',

@@ -25,7 +25,7 @@ const programs: Record<string, Reply> = {
 
 contract('the simulated host', async () => {
   const host = simulatedHost({ clock: systemClock, programs });
-  host.folders.add('/tmp/work');
+  host.folders.set('/tmp/work', 0o700);
   return { host, folder: '/tmp/work', real: false, root: true, slack: 500, close: async () => {} };
 });
 
@@ -41,8 +41,9 @@ describe('the simulated host alone', () => {
     const one = host();
     await one.put('/etc/a', 'x', { mode: 0o644, owner: 'root:adm' });
     await one.put('/etc/b', 'x');
-    expect(one.files.get('/etc/a')).toEqual({ content: 'x', mode: 0o644, owner: 'root:adm' });
-    expect(one.files.get('/etc/b')?.mode).toBe(0o600);
+    expect(one.disk.get('/etc/a')).toMatchObject({ mode: 0o644, owner: 'root:adm' });
+    expect(await one.read('/etc/a')).toBe('x');
+    expect(one.disk.get('/etc/b')?.mode).toBe(0o600);
   });
 
   it('fails as a real one does: switched off, cut, without sudo', async () => {

@@ -36,6 +36,7 @@ export interface FakeOptions {
   readonly interactive?: boolean;
   readonly takenPorts?: ReadonlySet<number>;
   readonly stdin?: string | Uint8Array;
+  readonly ssh?: World['ssh'];
   /** What a started background process does; its pid lives already. */
   readonly onStart?: (line: string, pid: number, world: FakeWorld) => Promise<void>;
   /** What a signal does; without it every signal ends the process. */
@@ -47,7 +48,7 @@ const encode = (content: string | Uint8Array): Uint8Array =>
 
 const absent = (path: string): Error => Object.assign(new Error(`ENOENT: ${path}`), { code: 'ENOENT' });
 
-function fakeFiles(disk: FakeWorld['disk'], folders: FakeWorld['folders'], clock: Clock): Files {
+export function fakeFiles(disk: FakeWorld['disk'], folders: FakeWorld['folders'], clock: Clock): Files {
   const need = (path: string) => {
     const file = disk.get(path);
     if (!file) throw absent(path);
@@ -110,6 +111,7 @@ function fakeFiles(disk: FakeWorld['disk'], folders: FakeWorld['folders'], clock
     },
     removeEmpty: async (path) => {
       if (under(path).length > 0) return false;
+      if (disk.has(path)) return false;
       folders.delete(path);
       return true;
     },
@@ -166,6 +168,7 @@ function fakeUi(world: Pick<FakeWorld, 'shown' | 'out' | 'errors'>, options: Fak
     input: async (question, initial) => answer(question, initial),
     select: async (question, _, initial) => answer(question, initial),
     confirm: async (question, initial) => answer(question, initial),
+    secret: async (question) => answer<string | undefined>(question, undefined),
   };
 }
 
@@ -263,6 +266,11 @@ export function fakeWorld(options: FakeOptions = {}): FakeWorld {
     clock,
     processes: fakeProcesses(() => world, options),
     ui: fakeUi(seen, options),
+    ssh:
+      options.ssh ??
+      (async () => {
+        throw new Error('no other hosts in this world');
+      }),
     stdin: async (limit) => encode(options.stdin ?? '').subarray(0, limit),
     random: (n) => {
       seed += 1;

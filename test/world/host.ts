@@ -7,7 +7,8 @@ import { posix } from 'node:path';
 import { type Command, isSupply, show } from '../../src/command.js';
 import { UserError } from '../../src/errors.js';
 import { say } from '../../src/say.js';
-import type { Background, Clock, Host, PutOptions, Result, RunOptions, Upload } from '../../src/world.js';
+import type { Background, Clock, Files, Host, PutOptions, Result, RunOptions, Upload } from '../../src/world.js';
+import { fakeFiles } from './fake.js';
 
 export interface Call {
   readonly command: Command;
@@ -34,11 +35,16 @@ export interface SimulatedOptions {
   readonly programs: Readonly<Record<string, Reply>>;
   /** The user that logs in is root, or may become it. Default 'root'. */
   readonly privilege?: 'root' | 'sudo' | 'none';
+  /** Called before each command and each change of a file: a test that kills us throws here. */
+  readonly before?: (what: string) => void;
 }
 
 export interface SimulatedHost extends Host {
-  readonly files: Map<string, { content: string; mode: number; owner: string }>;
-  readonly folders: Set<string>;
+  readonly disk: Map<string, { content: Uint8Array; mode: number; mtimeMs: number; owner?: string }>;
+  /** Modes by path. */
+  readonly folders: Map<string, number>;
+  /** As root sees them. */
+  readonly files: Files;
   /** Every command as the dry run would print it. */
   readonly ran: string[];
   readonly background: Map<number, string>;
@@ -60,8 +66,9 @@ export function simulatedHost(options: SimulatedOptions): SimulatedHost {
 
 class Simulated implements SimulatedHost {
   readonly name: string;
-  readonly files: SimulatedHost['files'] = new Map();
-  readonly folders = new Set(['/', '/tmp', '/root', '/etc', '/run', '/var/lib']);
+  readonly disk: SimulatedHost['disk'] = new Map();
+  readonly folders = new Map(['/tmp', '/root', '/etc', '/run', '/var', '/var/lib'].map((path) => [path, 0o755]));
+  readonly files: Files;
   readonly ran: string[] = [];
   readonly background = new Map<number, string>();
   power: SimulatedHost['power'] = 'on';
@@ -69,11 +76,13 @@ class Simulated implements SimulatedHost {
 
   constructor(readonly options: SimulatedOptions) {
     this.name = options.name ?? 'simulated';
+    this.files = this.#reached(fakeFiles(this.disk, this.folders, options.clock));
   }
 
   async run(command: Command, options: RunOptions = {}): Promise<Result> {
     if (options.signal?.aborted) return { code: 130, stdout: '', stderr: '' };
     this.#reach();
+    this.options.before?.(show(command));
     this.ran.push(show(command));
     this.#mayBeRoot(command.sudo);
     const reply = this.#find(command);
@@ -103,14 +112,33 @@ class Simulated implements SimulatedHost {
     if (text === undefined) throw failure('file.write', this.name, 'the content arrived damaged');
     if (this.folders.has(path)) throw failure('file.write', this.name, 'it is a folder');
     this.#needFolder(path);
-    this.files.set(path, { content: text, mode: options.mode ?? 0o600, owner: options.owner ?? 'root:root' });
+    this.options.before?.(`put ${path}`);
+    const mtimeMs = this.options.clock.now();
+    const bytes = new TextEncoder().encode(text);
+    this.disk.set(path, { content: bytes, mode: options.mode ?? 0o600, mtimeMs, owner: options.owner ?? 'root:root' });
   }
 
   async read(path: string, { sudo = false } = {}): Promise<string | undefined> {
     this.#reach();
     this.#mayBeRoot(sudo);
     if (this.folders.has(path)) throw failure('file.read', this.name, 'Is a directory');
-    return this.files.get(path)?.content;
+    const file = this.disk.get(path);
+    return file && new TextDecoder().decode(file.content);
+  }
+
+  /** Nobody reads or writes them while the host is off. */
+  #reached(files: Files): Files {
+    const reading = new Set(['read', 'readIfAny', 'readBytes', 'list', 'stat', 'hash', 'free']);
+    const guarded = Object.entries(files).map(([name, work]) => [
+      name,
+      async (...args: unknown[]) => {
+        this.#reach();
+        this.#mayBeRoot(true);
+        if (!reading.has(name)) this.options.before?.(`${name} ${args[0]}`);
+        return (work as (...all: unknown[]) => unknown)(...args);
+      },
+    ]);
+    return Object.fromEntries(guarded) as Files;
   }
 
   #reach(): void {

@@ -1,0 +1,86 @@
+/** What the sections `hosts` and `kubernetes` promise one another. */
+import { say } from '../say.js';
+import { addressNumber, overlap, rangeOf } from './cidr.js';
+import type { Finding, Rule } from './rule.js';
+
+const aControlPlane: Rule = ({ hosts: { machines } }) => {
+  const all = Object.values(machines);
+  if (all.length === 0 || all.some(({ roles }) => roles.includes('control-plane'))) return [];
+  const text = say('one machine at least needs the role control-plane', '至少一台主机须具有 control-plane 角色');
+  return [{ path: 'hosts.machines', text }];
+};
+
+const addressesDiffer: Rule = ({ hosts: { machines } }) => {
+  const seen = new Map<string, string>();
+  return Object.entries(machines).flatMap(([name, { address, port = 22 }]): Finding[] => {
+    const key = `${address.toLowerCase()} ${port}`;
+    const other = seen.get(key);
+    seen.set(key, other ?? name);
+    if (other === undefined) return [];
+    const text = say(`${address} is the address of ${other} already`, `${address} 已是 ${other} 的地址`);
+    return [{ path: `hosts.machines.${name}.address`, text }];
+  });
+};
+
+/** A service range beyond /12 is refused by the API server (k8s.io/kubernetes, validateServiceClusterIPRangeFlags: 20 bits). */
+const rangesHold: Rule = ({ kubernetes: { podSubnet, serviceSubnet } }) => {
+  const pods = rangeOf(podSubnet);
+  const services = rangeOf(serviceSubnet);
+  const none = (path: string): Finding => ({
+    path,
+    text: say('is no range of IPv4 addresses', '不是有效的 IPv4 网段'),
+  });
+  const findings = [
+    ...(pods ? [] : [none('kubernetes.podSubnet')]),
+    ...(services ? [] : [none('kubernetes.serviceSubnet')]),
+  ];
+  if (services && services.to - services.from >= 2 ** 20)
+    findings.push({ path: 'kubernetes.serviceSubnet', text: say('is too large: /12 at most', '过大：最大为 /12') });
+  if (pods && pods.to - pods.from < 2 ** 8 - 1)
+    findings.push({
+      path: 'kubernetes.podSubnet',
+      text: say('is too small: every host takes a /24 of it', '过小：每台主机占用一个 /24'),
+    });
+  if (pods && services && overlap(pods, services))
+    findings.push({
+      path: 'kubernetes.podSubnet',
+      text: say(
+        `overlaps kubernetes.serviceSubnet (${serviceSubnet})`,
+        `与 kubernetes.serviceSubnet（${serviceSubnet}）重叠`,
+      ),
+    });
+  return findings;
+};
+
+const hostsOutsideRanges: Rule = ({ hosts: { machines }, kubernetes }) =>
+  Object.entries(machines).flatMap(([name, { address }]) => {
+    const at = addressNumber(address);
+    if (at === undefined) return [];
+    return (['podSubnet', 'serviceSubnet'] as const)
+      .filter((key) => {
+        const range = rangeOf(kubernetes[key]);
+        return range !== undefined && overlap(range, { from: at, to: at });
+      })
+      .map((key) => ({
+        path: `kubernetes.${key}`,
+        text: say(`holds the address of ${name} (${address})`, `包含 ${name} 的地址（${address}）`),
+      }));
+  });
+
+const rookNeedsThree: Rule = ({ hosts: { machines }, kubernetes: { storage } }) => {
+  const count = Object.values(machines).filter(({ roles }) => roles.includes('storage')).length;
+  if (storage !== 'rook' || count >= 3) return [];
+  const text = say(
+    `rook needs three machines with the role storage; there are ${count}`,
+    `rook 需要三台具有 storage 角色的主机，当前有 ${count} 台`,
+  );
+  return [{ path: 'kubernetes.storage', text }];
+};
+
+export const clusterRules: readonly Rule[] = [
+  aControlPlane,
+  addressesDiffer,
+  rangesHold,
+  hostsOutsideRanges,
+  rookNeedsThree,
+];

@@ -9,7 +9,18 @@ import { say } from '../say.js';
 import { type Deployment, needDeployment } from '../targets/deployment.js';
 import type { Input, Option, Verb } from '../verb.js';
 import type { World } from '../world.js';
-import { createOptions, json, listing, nowOf, pick, servedOnly, tellWhen, tenantOf } from './credentials.js';
+import {
+  createOptions,
+  json,
+  limiting,
+  limitsIn,
+  listing,
+  nowOf,
+  pick,
+  servedOnly,
+  tellWhen,
+  tenantOf,
+} from './credentials.js';
 
 interface Made {
   readonly client: Client;
@@ -48,6 +59,7 @@ const create: Verb = {
       const wanted = {
         name: input.args[0] ?? 'unnamed',
         ...tenantOf(tenant),
+        ...limitsIn(input),
         ...servedOnly(await storedSettings(world), input.options.model as readonly string[] | undefined),
         ...(expiresAt === undefined ? {} : { expiresAt }),
       };
@@ -110,6 +122,14 @@ const list = listing(async (world) => {
   return ((await storedSettings(world)).clients ?? []).map((client) => clientView(client, nowOf(world)));
 });
 
+const limit = limiting(which, async (world, wanted, limited) => {
+  const deployment = await needDeployment(world);
+  return locked(world, 'clients limit', async () => {
+    const one = limited(chosen(await storedSettings(world), wanted, nowOf(world)));
+    return { one, live: await keep(world, deployment, one, nowOf(world)) };
+  });
+});
+
 const revoke: Verb = {
   args: [which],
   run: async (input, world) => {
@@ -159,6 +179,7 @@ export const verb: Verb = {
   verbs: [
     { name: 'create', says: say('Make an OAuth2 client', '创建 OAuth2 客户端'), verb: create },
     { name: 'list', says: say('Show the clients', '列出客户端'), verb: list },
+    { name: 'limit', says: say('Change the limits of a client', '更改客户端的限额'), verb: limit },
     { name: 'rotate', says: say('Give a client another secret', '更换客户端的密钥'), verb: rotate },
     { name: 'revoke', says: say('Refuse a client and its tokens from now on', '吊销客户端及其令牌'), verb: revoke },
     {

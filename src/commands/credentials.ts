@@ -1,9 +1,11 @@
 /** What `keys` and `clients` have in common: both hand out secrets to tenants and keep their hashes. */
 import { UserError } from '../errors.js';
-import type { Settings } from '../gateway/settings.js';
+import type { OwnLimits } from '../gateway/limits.js';
+import { limitWords, ownLimits } from '../gateway/own-limits.js';
+import { type Settings, withLimits } from '../gateway/settings.js';
 import { say, type Text } from '../say.js';
 import { table } from '../table.js';
-import type { Option, Verb } from '../verb.js';
+import type { Input, Option, Verb } from '../verb.js';
 import type { World } from '../world.js';
 
 /** Seconds since 1970. */
@@ -21,7 +23,21 @@ export const createOptions: readonly Option[] = [
   { flags: '--tenant <tenant>', says: say('Whose it is', '所属租户'), initial: 'default' },
   { flags: '--model <model>', says: say('Only for this model; may be repeated', '仅限此模型；可重复'), kind: 'list' },
   { flags: '--expires <when>', says: say('12h, 90d, or a date; never by default', '12h、90d 或日期；默认永不过期') },
+  {
+    flags: '--limit <limits>',
+    says: say(
+      'Its own limits, such as rpm=60,tpm=10k,daily=1m,concurrent=4',
+      '单独的限额，例如 rpm=60,tpm=10k,daily=1m,concurrent=4',
+    ),
+    kind: 'list',
+  },
 ];
+
+/** @throws UserError `limits.words` */
+export function limitsIn(input: Input): { limits?: OwnLimits } {
+  const limits = ownLimits((input.options.limit as readonly string[] | undefined) ?? []);
+  return limits ? { limits } : {};
+}
 
 const usage = (id: string, text: Text, hint: Text): UserError => new UserError(id, text, { hint, exit: 'usage' });
 
@@ -66,11 +82,60 @@ export function pick<T extends { readonly id: string; readonly name: string }>(
   );
 }
 
+interface Limited {
+  readonly id: string;
+  readonly name: string;
+  readonly limits?: OwnLimits;
+}
+
+/**
+ * `keys limit`, `clients limit`.
+ * @param change what to do with the one that is chosen; in force when it resolves, where a gateway runs
+ */
+export const limiting = (
+  which: NonNullable<Verb['args']>[number],
+  change: (
+    world: World,
+    wanted: string,
+    limited: <T extends Limited>(one: T) => T,
+  ) => Promise<{ readonly one: Limited; readonly live: boolean }>,
+): Verb => ({
+  args: [
+    which,
+    {
+      name: '<limits>',
+      says: say(
+        'rpm (requests a minute), tpm (tokens a minute), daily (tokens a day), concurrent; default: those of every key',
+        'rpm（每分钟请求数）、tpm（每分钟 token 数）、daily（每日 token 数）、concurrent（并发数）；default 表示与所有密钥相同',
+      ),
+    },
+  ],
+  run: async (input, world) => {
+    const [wanted, words] = input.args as [string, string];
+    ownLimits([words]);
+    const limited = <T extends Limited>(one: T): T => withLimits(one, ownLimits([words], one.limits));
+    const { one, live } = await change(world, wanted, limited);
+    if (input.json) {
+      json(world, { id: one.id, name: one.name, limits: one.limits ?? null, live });
+      return undefined;
+    }
+    const own = one.limits ? limitWords(one.limits) : undefined;
+    world.ui.line(
+      own === undefined
+        ? say(`${one.id} (${one.name}) has the limits of every key.`, `${one.id}（${one.name}）与所有密钥的限额相同。`)
+        : say(`${one.id} (${one.name}) is limited to ${own}.`, `${one.id}（${one.name}）的限额为 ${own}。`),
+    );
+    tellWhen(world, live);
+    return undefined;
+  },
+});
+
 interface View {
   readonly id: string;
   readonly name: string;
   readonly tenant: string;
   readonly state: string;
+  readonly limits: OwnLimits | null;
   readonly expiresAt: string | null;
 }
 
@@ -79,6 +144,7 @@ const head = [
   say('NAME', '名称'),
   say('TENANT', '租户'),
   say('STATE', '状态'),
+  say('LIMITS', '限额'),
   say('EXPIRES', '到期'),
 ];
 
@@ -90,7 +156,14 @@ export const listing = (views: (world: World) => Promise<readonly View[]>): Verb
       json(world, found);
       return undefined;
     }
-    const rows = found.map((one) => [one.id, one.name, one.tenant, one.state, one.expiresAt ?? '-']);
+    const rows = found.map((one) => [
+      one.id,
+      one.name,
+      one.tenant,
+      one.state,
+      limitWords(one.limits),
+      one.expiresAt ?? '-',
+    ]);
     for (const line of table([head.map((text) => world.ui.text(text)), ...rows])) world.ui.line(line);
     return undefined;
   },

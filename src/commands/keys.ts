@@ -1,17 +1,31 @@
 import { changeSettings, storedSecrets, storedSettings } from '../gateway/change.js';
 import { keyState, keyView, makeKey, parseExpiry } from '../gateway/keys.js';
-import { type Key, type Settings, withKey, withoutKey } from '../gateway/settings.js';
+import { type Key, type Settings, withKey, withKeyChanged, withoutKey } from '../gateway/settings.js';
 import { locked } from '../plan/lock.js';
 import { say } from '../say.js';
 import { needDeployment } from '../targets/deployment.js';
 import type { Input, Verb } from '../verb.js';
 import type { World } from '../world.js';
-import { createOptions, json, listing, nowOf, pick, servedOnly, tellWhen, tenantOf } from './credentials.js';
+import {
+  createOptions,
+  json,
+  limiting,
+  limitsIn,
+  listing,
+  nowOf,
+  pick,
+  servedOnly,
+  tellWhen,
+  tenantOf,
+} from './credentials.js';
 
 const create: Verb = {
   args: [{ name: '[name]', says: say('What the key is for', '密钥的用途') }],
   options: createOptions,
-  examples: [{ line: 'keys create ci --expires 90d', says: say('A key that ends by itself', '一个会自动到期的密钥') }],
+  examples: [
+    { line: 'keys create ci --expires 90d', says: say('A key that ends by itself', '一个会自动到期的密钥') },
+    { line: 'keys create app --limit rpm=60,tpm=10k', says: say('A key with limits of its own', '单独限额的密钥') },
+  ],
   run: async (input, world) => {
     const deployment = await needDeployment(world);
     const now = nowOf(world);
@@ -22,6 +36,7 @@ const create: Verb = {
       const wanted = {
         name: input.args[0] ?? 'unnamed',
         ...tenantOf(tenant),
+        ...limitsIn(input),
         ...servedOnly(await storedSettings(world), input.options.model as readonly string[] | undefined),
         ...(expiresAt === undefined ? {} : { expiresAt }),
       };
@@ -62,8 +77,18 @@ const chosen = ({ keys }: Settings, wanted: string, now: number): Key =>
     'keys',
   );
 
+const which = { name: '<key>', says: say('Its id, or its name', '密钥编号或名称') };
+
+const limit = limiting(which, async (world, wanted, limited) => {
+  const { gateway } = await needDeployment(world);
+  return locked(world, 'keys limit', async () => {
+    const one = limited(chosen(await storedSettings(world), wanted, nowOf(world)));
+    return { one, ...(await changeSettings(world, gateway.adminPort, (before) => withKeyChanged(before, one))) };
+  });
+});
+
 const revoke: Verb = {
-  args: [{ name: '<key>', says: say('Its id, or its name', '密钥编号或名称') }],
+  args: [which],
   run: async (input, world) => {
     const deployment = await needDeployment(world);
     const now = nowOf(world);
@@ -85,6 +110,7 @@ export const verb: Verb = {
   verbs: [
     { name: 'create', says: say('Make an API key', '创建 API 密钥'), verb: create },
     { name: 'list', says: say('Show the keys', '列出密钥'), verb: list },
+    { name: 'limit', says: say('Change the limits of a key', '更改密钥的限额'), verb: limit },
     { name: 'revoke', says: say('Refuse a key from now on', '吊销密钥'), verb: revoke },
   ],
 };

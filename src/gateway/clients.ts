@@ -1,5 +1,6 @@
 /** OAuth2 clients as values: made, given another secret, revoked, shown. */
 import { hashKey, type KeyState } from './keys.js';
+import type { OwnLimits } from './limits.js';
 import { type Client, oauthOptions } from './oauth.js';
 import { next, type Settings } from './settings.js';
 
@@ -7,6 +8,7 @@ export interface NewClient {
   readonly name: string;
   readonly tenant?: string;
   readonly models?: readonly string[];
+  readonly limits?: OwnLimits;
   readonly expiresAt?: number;
 }
 
@@ -31,6 +33,7 @@ export function makeClient(
     epoch: 1,
     tenant: wanted.tenant ?? 'default',
     ...(wanted.models ? { models: wanted.models } : {}),
+    ...(wanted.limits ? { limits: wanted.limits } : {}),
     createdAt: now,
     ...(wanted.expiresAt === undefined ? {} : { expiresAt: wanted.expiresAt }),
   };
@@ -88,6 +91,7 @@ export const clientView = (client: Client, now: number) => ({
   name: client.name,
   tenant: client.tenant,
   models: client.models ?? null,
+  limits: client.limits ?? null,
   state: clientState(client, now),
   createdAt: iso(client.createdAt),
   expiresAt: iso(client.expiresAt),

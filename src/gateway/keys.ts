@@ -1,12 +1,14 @@
 import { createHmac } from 'node:crypto';
 import { UserError } from '../errors.js';
 import { say } from '../say.js';
+import type { OwnLimits } from './limits.js';
 import type { Key } from './settings.js';
 
 export interface NewKey {
   readonly name: string;
   readonly tenant?: string;
   readonly models?: readonly string[];
+  readonly limits?: OwnLimits;
   readonly expiresAt?: number;
 }
 
@@ -32,6 +34,7 @@ export function makeKey(bytes: Uint8Array, pepper: string, wanted: NewKey, now: 
     hash: hashKey(pepper, secret),
     tenant: wanted.tenant ?? 'default',
     ...(wanted.models ? { models: wanted.models } : {}),
+    ...(wanted.limits ? { limits: wanted.limits } : {}),
     createdAt: now,
     ...(wanted.expiresAt === undefined ? {} : { expiresAt: wanted.expiresAt }),
   };
@@ -71,6 +74,7 @@ export const keyView = (key: Key, now: number) => ({
   name: key.name,
   tenant: key.tenant,
   models: key.models ?? null,
+  limits: key.limits ?? null,
   state: keyState(key, now),
   createdAt: iso(key.createdAt),
   expiresAt: key.expiresAt === undefined ? null : iso(key.expiresAt),

@@ -11,6 +11,9 @@ export interface LimitBounds {
   readonly concurrent?: number;
 }
 
+/** Of one key or client: a bound that is named takes the place of the one that holds for every key; 'none': no bound. */
+export type OwnLimits = { readonly [B in keyof LimitBounds]?: number | 'none' };
+
 /**
  * With Redis the limits hold over all instances. Without it, and while it does not answer, each instance allows its
  * share: the limit divided by `instances`, rounded down, 1 at the least.
@@ -20,8 +23,6 @@ export interface LimitOptions {
   readonly key?: LimitBounds;
   /** Of all keys of a tenant together. */
   readonly tenant?: LimitBounds;
-  /** By key or client id, in place of `key` as a whole. */
-  readonly keys?: Readonly<Record<string, LimitBounds>>;
   /** By tenant, in place of `tenant` as a whole. */
   readonly tenants?: Readonly<Record<string, LimitBounds>>;
   /** Requests that each engine of a version holds at the most, those in its own queue included; beyond it: 429 at once. */

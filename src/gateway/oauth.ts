@@ -1,4 +1,5 @@
 /** Settings and secrets of OAuth2 client credentials, whole: the Lua has no defaults of its own. */
+import type { OwnLimits } from './limits.js';
 
 export interface Client {
   /** Public: 'client_' and 12 hex digits; the `client_id`, and the `sub` of its tokens. */
@@ -13,6 +14,7 @@ export interface Client {
   readonly tenant: string;
   /** Model ids the client may use; absent: all. */
   readonly models?: readonly string[];
+  readonly limits?: OwnLimits;
   /** Seconds since 1970, as all times here. */
   readonly createdAt: number;
   readonly expiresAt?: number;

@@ -4,7 +4,7 @@ import type { AuditOptions } from './audit.js';
 import type { BreakerOptions, DegradeOptions } from './breaker.js';
 import type { CacheOptions, RedisOptions } from './cache.js';
 import type { CorsOptions } from './cors.js';
-import type { LimitOptions, ValidationOptions } from './limits.js';
+import type { LimitOptions, OwnLimits, ValidationOptions } from './limits.js';
 import type { Client, OAuthOptions, TokenKeys } from './oauth.js';
 
 export interface Key {
@@ -16,6 +16,7 @@ export interface Key {
   readonly tenant: string;
   /** Model ids the key may use; absent: all. */
   readonly models?: readonly string[];
+  readonly limits?: OwnLimits;
   /** Seconds since 1970, as all times here. */
   readonly createdAt: number;
   readonly expiresAt?: number;
@@ -98,9 +99,17 @@ export const next = (settings: Settings, change: Partial<Omit<Settings, 'revisio
 
 export const withKey = (settings: Settings, key: Key): Settings => next(settings, { keys: [...settings.keys, key] });
 
+/** In the place of the one with its id. */
+export const withKeyChanged = (settings: Settings, key: Key): Settings =>
+  next(settings, { keys: settings.keys.map((one) => (one.id === key.id ? key : one)) });
+
 /** The revoked key stays in the list, for the lists and the audit log; the gateway refuses it. */
 export const withoutKey = (settings: Settings, id: string, now: number): Settings =>
   next(settings, { keys: settings.keys.map((key) => (key.id === id ? { ...key, revokedAt: now } : key)) });
+
+/** Absent: those of every key. */
+export const withLimits = <T extends { readonly limits?: OwnLimits }>({ limits: _, ...one }: T, own?: OwnLimits): T =>
+  (own === undefined ? one : { ...one, limits: own }) as T;
 
 export const withModels = (settings: Settings, models: readonly ServedModel[]): Settings => next(settings, { models });
 

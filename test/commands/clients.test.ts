@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { verb } from '../../src/commands/clients.js';
 import { secretsAsFile, settingsAsFile } from '../../src/gateway/files.js';
+import { limitOptions } from '../../src/gateway/limits.js';
 import { systemHttp } from '../../src/hosts/http.js';
 import { deploymentFile } from '../../src/targets/deployment.js';
 import type { Value } from '../../src/verb.js';
@@ -31,7 +32,7 @@ async function homeOf(adminPort: number): Promise<FakeWorld> {
   const deployment = { name: 'd', gateway: { host: '127.0.0.1', port: 1, adminPort } };
   await world.files.write(deploymentFile(home), JSON.stringify(deployment));
   for (const file of [
-    settingsAsFile(`${home}/gateway`, testSettings([engine.peer], { revision: Date.now() })),
+    settingsAsFile(`${home}/gateway`, testSettings([engine.peer], { revision: Date.now(), limits: limitOptions() })),
     secretsAsFile(`${home}/gateway`, secrets),
   ]) {
     await world.files.write(file.path, file.content, file.mode);
@@ -53,9 +54,9 @@ interface Made {
   readonly live: boolean;
 }
 
-async function token({ id, secret }: Made): Promise<string | undefined> {
+async function token({ id, secret }: Made, at = gateway): Promise<string | undefined> {
   const grant = { grant_type: 'client_credentials', client_id: id, client_secret: secret };
-  const answer = (await (await form(gateway, grant)).json()) as { access_token?: string };
+  const answer = (await (await form(at, grant)).json()) as { access_token?: string };
   return answer.access_token;
 }
 
@@ -91,6 +92,21 @@ describe('clients', () => {
     expect(await clients(world, 'list')).toHaveLength(1);
     expect(await clients(world, 'revoke app')).toMatchObject({ id: made.id, state: 'revoked', live: true });
     expect([await token(last), await ask(gateway, held)]).toEqual([undefined, { status: 401, code: 'invalid_token' }]);
+  });
+
+  it('its limits hold for its tokens, and are kept when its secret is another', async () => {
+    // One that has no signing key yet.
+    const fresh = await startGateway(testSettings([engine.peer]));
+    const world = await homeOf(fresh.admin.port);
+    const made = await clients<Made>(world, 'create meter', { limit: ['rpm=1'] });
+    const text = (await token(made, fresh))!;
+    expect([await ask(fresh, text), await ask(fresh, text)]).toMatchObject([{ status: 200 }, { status: 429 }]);
+    expect(await clients(world, 'rotate meter')).toMatchObject({ limits: { requestsPerMinute: 1 } });
+    expect(await clients(world, 'limit meter rpm=none,tpm=50k')).toMatchObject({
+      limits: { requestsPerMinute: 'none', tokensPerMinute: 50_000 },
+    });
+    expect([await ask(fresh, text), await ask(fresh, text)]).toMatchObject([{ status: 200 }, { status: 200 }]);
+    await fresh.stop();
   });
 
   it('with the gateway down the files alone are changed, and that is said', async () => {

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { verb } from '../../src/commands/keys.js';
 import { UserError } from '../../src/errors.js';
 import { secretsAsFile, settingsAsFile } from '../../src/gateway/files.js';
+import { limitOptions } from '../../src/gateway/limits.js';
 import { systemHttp } from '../../src/hosts/http.js';
 import { deploymentFile } from '../../src/targets/deployment.js';
 import type { Value } from '../../src/verb.js';
@@ -28,7 +29,7 @@ async function homeOf(adminPort: number): Promise<FakeWorld> {
   const deployment = { name: 'd', gateway: { host: '127.0.0.1', port: 1, adminPort } };
   await world.files.write(deploymentFile(home), JSON.stringify(deployment));
   for (const file of [
-    settingsAsFile(`${home}/gateway`, testSettings([engine.peer], { revision: Date.now() })),
+    settingsAsFile(`${home}/gateway`, testSettings([engine.peer], { revision: Date.now(), limits: limitOptions() })),
     secretsAsFile(`${home}/gateway`, secrets),
   ]) {
     await world.files.write(file.path, file.content, file.mode);
@@ -71,6 +72,29 @@ describe('keys', () => {
     await expect(keys(world, 'create x', { model: ['nope'] })).rejects.toMatchObject({ id: 'credentials.model' });
   });
 
+  it('limits of a key hold at once, are shown, and change at once', async () => {
+    const world = await homeOf(gateway.admin.port);
+    const made = (await keys(world, 'create app', { limit: ['rpm=2', 'concurrent=3'] })) as {
+      id: string;
+      secret: string;
+    };
+    const statuses = async (count: number) => {
+      const seen: number[] = [];
+      for (let i = 0; i < count; i += 1) seen.push(await asked(made.secret));
+      return seen;
+    };
+    expect(await statuses(3)).toEqual([200, 200, 429]);
+    const list = (await keys(world, 'list')) as { id: string; limits: object | null }[];
+    expect(list.find(({ id }) => id === made.id)?.limits).toEqual({ requestsPerMinute: 2, concurrent: 3 });
+    expect(await keys(world, 'limit app rpm=none')).toMatchObject({
+      limits: { requestsPerMinute: 'none', concurrent: 3 },
+      live: true,
+    });
+    expect(await statuses(4)).toEqual([200, 200, 200, 200]);
+    expect(await keys(world, 'limit app default')).toMatchObject({ limits: null });
+    expect(await statuses(1)).toEqual([200]);
+  });
+
   it('with the gateway down the file alone is changed, and that is said', async () => {
     const world = await homeOf(1);
     expect(await keys(world, 'create later')).toMatchObject({ live: false });
@@ -81,6 +105,9 @@ describe('keys', () => {
     ['revoke nobody', {}, 'keys.unknown'],
     ['create x', { tenant: 'a"b' }, 'credentials.tenant'],
     ['create x', { expires: 'never' }, 'keys.expiry'],
+    ['create x', { limit: ['rps=1'] }, 'limits.words'],
+    ['limit nobody rpm=1', {}, 'keys.unknown'],
+    ['limit test rpm', {}, 'limits.words'],
   ])('%s %j is a usage error', async (words, options, id) => {
     const world = await homeOf(1);
     const error = await keys(world, words, options).catch((thrown) => thrown);

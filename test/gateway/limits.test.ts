@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { redisOptions } from '../../src/gateway/cache.js';
-import { type LimitOptions, limitOptions } from '../../src/gateway/limits.js';
+import { type LimitOptions, limitOptions, type OwnLimits } from '../../src/gateway/limits.js';
 import type { Settings } from '../../src/gateway/settings.js';
 import type { BuildName } from './builds.js';
 import { answer, fallsSilent, hang, reset, startEngine, status, stream, type TestEngine } from './engine.js';
@@ -49,12 +49,16 @@ for (const where of ['memory', 'Redis'] as const) {
 
     let tenant = 0;
     /** Other limits, for tenants that nobody asked for before. */
-    const limit = async (given: Partial<LimitOptions>) => {
+    const limit = async (given: Partial<LimitOptions>, own: readonly OwnLimits[] = []) => {
       revision += 1;
       tenant += 1;
       settings = {
         ...settings,
-        keys: keys.map((key) => ({ ...key, tenant: `${key.tenant}${nginx}${tenant}` })),
+        keys: keys.map((key, at) => ({
+          ...key,
+          ...(own[at] ? { limits: own[at] } : {}),
+          tenant: `${key.tenant}${nginx}${tenant}`,
+        })),
         limits: limitOptions(given),
         revision,
       };
@@ -114,11 +118,15 @@ for (const where of ['memory', 'Redis'] as const) {
       expect(await statuses(2, third)).toEqual([200, 200]);
     });
 
-    it('take other limits for a key or a tenant by name, in place of the usual', async () => {
-      const { id } = keys[1]!;
-      await limit({ key: { requestsPerMinute: 1 }, keys: { [id]: { tokensPerMinute: 1_000_000 } } });
+    it('take a key’s own bounds in place of the usual, bound by bound', async () => {
+      await limit({ key: { requestsPerMinute: 1, concurrent: 9 } }, [
+        {},
+        { requestsPerMinute: 'none', tokensPerMinute: 1_000_000 },
+        { requestsPerMinute: 2 },
+      ]);
       expect(await statuses(2)).toEqual([200, 429]);
       expect(await statuses(3, second)).toEqual([200, 200, 200]);
+      expect(await statuses(3, third)).toEqual([200, 200, 429]);
     });
 
     it('reserve tokens by estimate, and settle by what was used', async () => {
@@ -276,6 +284,11 @@ for (const where of ['memory', 'Redis'] as const) {
           limits: { ...limitOptions(), ...limits } as LimitOptions,
         });
         expect([response.status, await response.text()]).toEqual([400, expect.stringContaining('limits.')]);
+      }
+      for (const own of [{ requestsPerMinute: 'many' }, { requestsPerHour: 1 }, { concurrent: 0 }]) {
+        const wrong = { ...keys[0]!, limits: own as OwnLimits };
+        const response = await gateway.put({ ...settings, revision: revision + 1, keys: [wrong] });
+        expect([response.status, await response.text()]).toEqual([400, expect.stringContaining(`${wrong.id}.limits.`)]);
       }
     });
 

@@ -1,4 +1,4 @@
--- Which bounds hold for a key: its own and its tenant's. Made once a revision and key.
+-- Which bounds hold for a key: its own, those of every key where it has none of its own, and its tenant's. Made once a revision and key.
 local shape = require "core.shape"
 
 local M = {}
@@ -7,18 +7,12 @@ local M = {}
 local whole = {
   key = "optional table",
   tenant = "optional table",
-  keys = "optional table",
   tenants = "optional table",
   perEngine = "optional number",
   instances = "number",
   reserveTokens = "number",
 }
-local bounds = {
-  requestsPerMinute = "optional number",
-  tokensPerMinute = "optional number",
-  tokensPerDay = "optional number",
-  concurrent = "optional number",
-}
+local bounds = { requestsPerMinute = true, tokensPerMinute = true, tokensPerDay = true, concurrent = true }
 
 -- In the order in which callers see them. `per` names the field in LimitBounds of src/gateway/limits.ts.
 local fields = {
@@ -28,10 +22,11 @@ local fields = {
   { per = "concurrent", kind = "open", of = "requests" },
 }
 
-local function add(plan, given, scope, prefix, instances)
+--- @param own what takes the place of `given`, bound by bound; 'none' takes one away
+local function add(plan, given, own, scope, prefix, instances)
   for _, field in ipairs(fields) do
-    local limit = given and given[field.per]
-    if limit then
+    local limit = own and own[field.per] or given and given[field.per]
+    if limit and limit ~= "none" then
       plan[#plan + 1] = {
         kind = field.kind,
         of = field.of,
@@ -47,12 +42,20 @@ local function add(plan, given, scope, prefix, instances)
   end
 end
 
+local function check_bound(name, limit, path)
+  if not bounds[name] then error(path .. "." .. name .. " is no limit", 0) end
+  if type(limit) ~= "number" then error(path .. "." .. name .. " is no number", 0) end
+  if limit < 1 then error(path .. "." .. name .. " is less than 1", 0) end
+end
+
 local function check_bounds(given, path)
-  if not given then return end
-  shape.check(given, bounds, path)
-  for name, limit in pairs(given) do
-    if not bounds[name] then error(path .. "." .. name .. " is no limit", 0) end
-    if limit < 1 then error(path .. "." .. name .. " is less than 1", 0) end
+  for name, limit in pairs(given or {}) do check_bound(name, limit, path) end
+end
+
+--- Raises for limits of a key or a client that would not hold as they were meant.
+function M.check_own(holder)
+  for name, limit in pairs(holder.limits or {}) do
+    check_bound(name, limit == "none" and 1 or limit, holder.id .. ".limits")
   end
 end
 
@@ -62,7 +65,6 @@ function M.check(limits)
   if limits.instances < 1 then error("limits.instances is less than 1", 0) end
   check_bounds(limits.key, "limits.key")
   check_bounds(limits.tenant, "limits.tenant")
-  for id, given in pairs(limits.keys or {}) do check_bounds(given, "limits.keys." .. id) end
   for name, given in pairs(limits.tenants or {}) do check_bounds(given, "limits.tenants." .. name) end
 end
 
@@ -70,10 +72,9 @@ end
 --- @return { bound, ..., tokens = true where tokens count }
 function M.of(limits, key)
   local plan, tag = {}, "limit:{" .. ngx.md5(key.tenant) .. "}:"
-  local own = limits.keys and limits.keys[key.id] or limits.key
   local shared = limits.tenants and limits.tenants[key.tenant] or limits.tenant
-  add(plan, own, "key", tag .. key.id .. ":", limits.instances)
-  add(plan, shared, "tenant", tag .. "all:", limits.instances)
+  add(plan, limits.key, key.limits, "key", tag .. key.id .. ":", limits.instances)
+  add(plan, shared, nil, "tenant", tag .. "all:", limits.instances)
   return plan
 end
 

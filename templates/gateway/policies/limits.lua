@@ -27,6 +27,8 @@ local function compile(settings)
   local limits = settings.limits
   if not limits then return end
   plans.check(limits)
+  for _, key in ipairs(settings.keys) do plans.check_own(key) end
+  for _, client in ipairs(settings.clients or {}) do plans.check_own(client) end
   settings.limit_plans = {}
   settings.limit_client = redis.of(settings.redis, home.secrets.redisPassword)
 end

@@ -7,6 +7,7 @@
 import { bracketed } from '../address.js';
 import { UserError } from '../errors.js';
 import { say } from '../say.js';
+import { block, type EngineOptions, grpc, overGrpc, proxy, upstream } from './nginx-engine.js';
 import type { TlsFiles } from './tls.js';
 
 /** What was found on the machine; see probe.ts. */
@@ -26,7 +27,7 @@ export interface Listen {
   readonly port: number;
 }
 
-export interface NginxOptions {
+export interface NginxOptions extends EngineOptions {
   readonly build: Pick<NginxBuild, 'version' | 'modules' | 'luaPath' | 'luaCPath'>;
   readonly listen: Listen;
   /** On loopback only, except in a pod whose network policy keeps it inside. */
@@ -38,10 +39,6 @@ export interface NginxOptions {
   readonly workerUser?: { readonly user: string; readonly group: string };
   /** Bytes of a request body. Bodies are kept in memory. Default 4 MiB. */
   readonly maxBody?: number;
-  /** Longest silence of an engine, in seconds: above the longest prefill. Default 600. */
-  readonly engineSilence?: number;
-  /** How long an idle connection to an engine is kept, in seconds: below the engine's own limit. Default 4. */
-  readonly engineKeepAlive?: number;
   /** Shared memory for cached answers, in MiB. Default 64. */
   readonly cacheMiB?: number;
   /** The CA file that Redis' certificate is checked against. */
@@ -100,9 +97,6 @@ const quoted = (value: string): string => {
   }
   return `"${value}"`;
 };
-
-const indent = (lines: readonly string[]): string[] => lines.map((line) => (line === '' ? line : `  ${line}`));
-const block = (head: string, lines: readonly string[]): string[] => [`${head} {`, ...indent(lines), '}'];
 
 const main = (options: NginxOptions): string[] => [
   ...options.build.modules.map((path) => `load_module ${quoted(path)};`),
@@ -166,41 +160,6 @@ const http = (options: NginxOptions): string[] => {
   ];
 };
 
-const upstream = (options: NginxOptions): string[] =>
-  block('upstream engine', [
-    'server 0.0.0.1;',
-    'balancer_by_lua_block { require("gateway").balance() }',
-    'keepalive 256;',
-    'keepalive_requests 100000;',
-    `keepalive_timeout ${options.engineKeepAlive ?? 4}s;`,
-  ]);
-
-/** All headers towards the engine are written here, and none of the caller's passes by itself. */
-const proxy = (options: NginxOptions): string[] => [
-  'proxy_http_version 1.1;',
-  'proxy_pass_request_headers off;',
-  'proxy_set_header Host engine;',
-  'proxy_set_header Connection "";',
-  'proxy_set_header Content-Type application/json;',
-  'proxy_set_header Accept $http_accept;',
-  'proxy_set_header Authorization $gateway_authorization;',
-  'proxy_set_header X-Request-Id $gateway_id;',
-  'proxy_set_header traceparent $http_traceparent;',
-  'proxy_set_header tracestate $http_tracestate;',
-  'proxy_hide_header X-Request-Id;',
-  // Who may read an answer is ours to say.
-  'proxy_hide_header Access-Control-Allow-Origin;',
-  'proxy_buffering off;',
-  'proxy_ignore_client_abort off;',
-  'proxy_connect_timeout 1s;',
-  `proxy_send_timeout 30s;`,
-  `proxy_read_timeout ${options.engineSilence ?? 600}s;`,
-  // A POST is retried only with non_idempotent; a failure that came slowly has cost GPU time already.
-  'proxy_next_upstream error timeout invalid_header http_502 http_504 non_idempotent;',
-  'proxy_next_upstream_timeout 2500ms;',
-  'proxy_next_upstream_tries 0;',
-];
-
 const location = (route: Route): string[] =>
   block(
     `location ${route.location}`,
@@ -251,7 +210,9 @@ const gateway = (options: NginxOptions): string[] =>
     'error_page 502 503 504 @failed;',
     `error_page ${raised} /refused;`,
     ...proxy(options),
+    ...grpc(options),
     ...routes.flatMap(location),
+    ...overGrpc(),
     ...block('location /', ['return 404;']),
     ...block('location @failed', ['content_by_lua_block { require("gateway").refused() }']),
     ...(options.tls
@@ -284,5 +245,11 @@ export const renderNginx = (options: NginxOptions): string =>
   `${[
     ...main(options),
     ...block('events', [`worker_connections ${options.connections ?? defaultConnections};`]),
-    ...block('http', [...http(options), ...upstream(options), ...gateway(options), ...admin(options)]),
+    ...block('http', [
+      ...http(options),
+      ...upstream('engine', options),
+      ...upstream('engine_grpc', options),
+      ...gateway(options),
+      ...admin(options),
+    ]),
   ].join('\n')}\n`;

@@ -36,6 +36,8 @@ export interface Version {
   readonly name: string;
   /** What its answers depend on: weights, engine, arguments. Cached answers of another one are not served. */
   readonly revision?: string;
+  /** How its engines are asked: OpenAI's API over HTTP (default), or SGLang's native service, which carries the same JSON. */
+  readonly protocol?: 'http' | 'grpc';
   /** Share of the model's requests; versions with 0 get none. */
   readonly weight: number;
   readonly peers: readonly Peer[];

@@ -4,6 +4,7 @@ local audit = require "core.audit"
 local admin = require "endpoints.admin"
 local balancer = require "core.balancer"
 local breakers = require "core.breakers"
+local grpc = require "core.grpc"
 local home = require "core.home"
 local heard = require("policies.audit").heard
 local id = require "policies.id"
@@ -69,6 +70,7 @@ function M.access(route)
   local req = open(route, true)
   admit(req, req.now.access)
   ngx.var.gateway_authorization = home.engine_authorization
+  if req.version.protocol == "grpc" then return grpc.send(req) end
 end
 
 function M.balance()
@@ -104,8 +106,31 @@ function M.refused(status)
   status = status or ngx.status
   local req = request.current() or open("none", false)
   if not req.id then id.access(req) end
-  if status >= 502 and req.now.rescue(req, req.now) then return end
+  if status >= 502 then
+    if grpc.again(req, status) then return grpc.stream() end
+    if req.now.rescue(req, req.now) then return end
+  end
   return reply.refuse(req, outcome.refusal(req, status))
+end
+
+--- The location that asks an engine over gRPC, phase by phase: see core.grpc.
+M.grpc_rewrite = grpc.adopt
+
+function M.grpc_head()
+  local req = request.current()
+  if req then return grpc.head(req) end
+end
+
+function M.grpc_chunk()
+  local req = request.current()
+  if req then return grpc.chunk(req) end
+end
+
+--- An answer that is not streamed.
+function M.grpc_whole()
+  local req = request.current()
+  local status = grpc.whole(req)
+  if status then return M.refused(status) end
 end
 
 function M.log()

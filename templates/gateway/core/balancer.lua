@@ -4,11 +4,10 @@ local balancer = require "ngx.balancer"
 local breakers = require "core.breakers"
 local peers = require "core.peers"
 
-local TRIES = 3
 -- Ends the request with 502 on every build; ngx.exit(504) or ngx.ERROR would make it 500 on a plain nginx.
 local NO_MORE = -3
 
-local M = {}
+local M = { TRIES = 3 }
 
 --- The peer that was asked before gave no answer: its load goes back.
 local function give_back(req)
@@ -20,7 +19,7 @@ end
 
 local function next_peer(req)
   -- nginx adds a try of its own for a kept connection that was reset: count here.
-  if req.attempts >= TRIES then return nil end
+  if req.attempts >= M.TRIES then return nil end
   local peer = peers.choose(req.version, req.tried, req.now.breaker and req)
   if peer then return peer end
   -- A lone peer is asked again when nginx found its kept connection gone stale.
@@ -33,7 +32,7 @@ function M.pick(req)
   if not peer then return ngx.exit(NO_MORE) end
   local first = req.attempts == 0
   if first then
-    local more = math.min(TRIES, #req.version.peers) - 1
+    local more = math.min(M.TRIES, #req.version.peers) - 1
     if more > 0 then
       req.tried = {}
       balancer.set_more_tries(more)

@@ -18,7 +18,9 @@ local words = {
   [504] = { "engine_timeout", "The engine did not answer in time." },
 }
 
-local M = {}
+local broken = reply.refusal(502, "stream_broken", "The engine broke the stream off.")
+
+local M = { broken_event = "data: " .. reply.error_body(broken) .. "\n\n" }
 
 function M.refusal(_, status)
   local word = words[status] or { "internal_error", "The gateway failed." }

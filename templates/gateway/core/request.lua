@@ -13,6 +13,7 @@
 --   cache cached ours         policies.cache (its verdict; what it holds for the request; we answer, not an engine)
 --   taken unasked             policies.limits, policies.unasked (what limits hold for it; an event that is not whole yet)
 --   slot body heard           core.in_hand, policies.body, policies.audit (where it is listed; what was asked and answered)
+--   grpc part                 core.grpc (its codec's state; the address of the subrequest that asks the engine)
 --   refusal                   core.reply
 local ffi = require "ffi"
 local base = require "resty.core.base"
@@ -41,10 +42,17 @@ function M.current()
   return live[address()]
 end
 
+--- The subrequest in hand is a part of it, until it is closed.
+function M.lend(req)
+  req.part = address()
+  live[req.part] = req
+end
+
 function M.close()
   local key = address()
   local req = live[key]
   live[key] = nil
+  if req and req.part then live[req.part] = nil end
   return req
 end
 

@@ -1,8 +1,6 @@
 -- A stream that its engine breaks off ends with an error event instead of a dead connection. nginx shows the break as
 -- an empty piece that is not the last, after the engine's answer was over (before that, the last try's response time is "-").
-local reply = require "core.reply"
-
-local event = "data: " .. reply.error_body(reply.refusal(502, "stream_broken", "The engine broke the stream off.")) .. "\n\n"
+local event = require("core.outcome").broken_event
 
 local M = { engine = true }
 

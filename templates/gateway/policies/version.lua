@@ -14,6 +14,14 @@ local function open_peers(version)
   return list
 end
 
+local function protocol_of(version)
+  local protocol = version.protocol or "http"
+  if protocol ~= "http" and protocol ~= "grpc" then
+    error("the protocol of version " .. version.name .. " is neither http nor grpc", 0)
+  end
+  return protocol
+end
+
 local function compile(settings)
   if settings.degrade then degrade.check(settings.degrade) end
   for _, model in ipairs(settings.models) do
@@ -22,7 +30,14 @@ local function compile(settings)
       local list = open_peers(version)
       if version.weight > 0 and #list > 0 then
         total = total + version.weight
-        open[#open + 1] = { name = version.name, revision = version.revision, peers = list, upto = total, weight = version.weight }
+        open[#open + 1] = {
+          name = version.name,
+          revision = version.revision,
+          protocol = protocol_of(version),
+          peers = list,
+          upto = total,
+          weight = version.weight,
+        }
       end
     end
     model.open, model.total = open, total

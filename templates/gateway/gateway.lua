@@ -123,7 +123,10 @@ end
 
 function M.grpc_chunk()
   local req = request.current()
-  if req then return grpc.chunk(req) end
+  if not req then return end
+  if ngx.is_subrequest then return grpc.collect(req) end
+  ngx.arg[1] = grpc.turn(req, ngx.arg[1], ngx.arg[2])
+  M.chunk()
 end
 
 --- An answer that is not streamed.

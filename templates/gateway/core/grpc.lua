@@ -162,7 +162,7 @@ local function ending(req, state)
 end
 
 --- A piece of a stream as events. What is not yet whole waits for its rest, unjoined: it may be long.
-local function turn(req, data, last)
+function M.turn(req, data, last)
   local state = req.grpc
   if state.error then return last and state.error or "" end
   local out = ""
@@ -185,7 +185,9 @@ local function turn(req, data, last)
 end
 
 --- A piece of the subrequest's answer, on its way into memory.
-local function collect(state, data, last)
+--- @return what nginx shall make of it: nothing, or ngx.ERROR to let go of the engine
+function M.collect(req)
+  local state, data, last = req.grpc, ngx.arg[1], ngx.arg[2]
   state.have = state.have + #data
   if state.have > wire.LONGEST + 5 then return ngx.ERROR end
   if last and not state.refusal then state.refusal = refused_by_trailer() end
@@ -206,14 +208,6 @@ function M.head(req)
     return
   end
   return head(req)
-end
-
---- @return what nginx shall make of it: nothing, or ngx.ERROR to let go of the engine
-function M.chunk(req)
-  local data, last = ngx.arg[1], ngx.arg[2]
-  if ngx.is_subrequest then return collect(req.grpc, data, last) end
-  local text = turn(req, data, last)
-  ngx.arg[1] = req.now.chunk(req, text, last) or text
 end
 
 local function first_json(text)

@@ -32,9 +32,18 @@ export interface GatewayState {
         readonly address: string;
         readonly load: number;
         readonly drain: boolean;
+        /** The name it is an address of. */
+        readonly name?: string;
         readonly breaker?: BreakerState;
       }[];
     }[];
+  }[];
+  /** Peers' names: what they stand for, how old the last good answer is in seconds, and what failed since. */
+  readonly names: readonly {
+    readonly name: string;
+    readonly addresses: readonly string[];
+    readonly ageS?: number;
+    readonly error?: string;
   }[];
 }
 

@@ -120,6 +120,7 @@ const lua = (options: NginxOptions): string[] => {
     'lua_shared_dict gateway_metrics 4m;',
     'lua_shared_dict gateway_loads 1m;',
     'lua_shared_dict gateway_breakers 2m;',
+    'lua_shared_dict gateway_names 1m;',
     'lua_shared_dict gateway_redis 1m;',
     'lua_shared_dict gateway_flights 2m;',
     'lua_shared_dict gateway_tokens 64k;',
@@ -132,6 +133,8 @@ const lua = (options: NginxOptions): string[] => {
     ...(options.resolvers?.length
       ? [`resolver ${options.resolvers.map(bracketed).join(' ')} valid=10s;`, 'resolver_timeout 1s;']
       : []),
+    // Who opened a socket tells what went wrong with it, once and by name.
+    'lua_socket_log_errors off;',
     `init_by_lua_block { require("gateway").init({ ${user}connections = ${options.connections ?? defaultConnections} }) }`,
     'init_worker_by_lua_block { require("gateway").work() }',
     'exit_worker_by_lua_block { require("gateway").stop() }',

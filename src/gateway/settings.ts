@@ -4,6 +4,7 @@ import type { AuditOptions } from './audit.js';
 import type { BreakerOptions, DegradeOptions } from './breaker.js';
 import type { CacheOptions, RedisOptions } from './cache.js';
 import type { CorsOptions } from './cors.js';
+import type { DnsOptions } from './dns.js';
 import type { LimitOptions, OwnLimits, ValidationOptions } from './limits.js';
 import type { Client, OAuthOptions, TokenKeys } from './oauth.js';
 
@@ -24,7 +25,7 @@ export interface Key {
 }
 
 export interface Peer {
-  /** An IP address. */
+  /** An IP address, or a name whose addresses are all peers: looked up in the background, as `dns` says. */
   readonly host: string;
   readonly port: number;
   /** No new requests; those in hand are finished. */
@@ -56,6 +57,8 @@ export interface Settings {
   readonly revision: number;
   readonly keys: readonly Key[];
   readonly models: readonly ServedModel[];
+  /** Needed where a peer is a name. */
+  readonly dns?: DnsOptions;
   readonly redis?: RedisOptions;
   /** Absent: no answer is cached. */
   readonly cache?: CacheOptions;

@@ -12,6 +12,7 @@ local limit_local = require "core.limit_local"
 local limit_redis = require "core.limit_redis"
 local openapi = require "endpoints.openapi"
 local metrics = require "core.metrics"
+local names = require "core.names"
 local outcome = require "core.outcome"
 local peers = require "core.peers"
 local reply = require "core.reply"
@@ -41,6 +42,7 @@ end
 --- In each worker.
 function M.work()
   settings.work()
+  names.work(settings)
   peers.work()
   breakers.work()
   metrics.work()

@@ -114,7 +114,9 @@ export interface TestEngine {
   stop(): Promise<void>;
 }
 
-export async function startEngine(usual: Behaviour = answer): Promise<TestEngine> {
+/** @param at where it listens; by default a port of the system's choosing on 127.0.0.1 */
+export async function startEngine(usual: Behaviour = answer, at: Partial<Peer> = {}): Promise<TestEngine> {
+  const { host = '127.0.0.1', port = 0 } = at;
   const seen: Seen[] = [];
   const queue: Behaviour[] = [];
   let standing = usual;
@@ -138,9 +140,9 @@ export async function startEngine(usual: Behaviour = answer): Promise<TestEngine
   server.on('connection', () => {
     connections += 1;
   });
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  await new Promise<void>((done) => server.listen(port, host, done));
   return {
-    peer: { host: '127.0.0.1', port: (server.address() as AddressInfo).port },
+    peer: { host, port: (server.address() as AddressInfo).port },
     seen,
     next: (...behaviours) => queue.push(...behaviours),
     usual: (behaviour) => {

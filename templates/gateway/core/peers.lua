@@ -7,7 +7,8 @@ local random = math.random
 
 local PUBLISH = 0.2 -- seconds
 local M = {}
-local known = {}
+-- Records live as long as settings or requests hold them: addresses come and go with DNS.
+local known = setmetatable({}, { __mode = "v" })
 
 --- The one record of an address, kept over changes of the settings.
 function M.at(host, port)

@@ -21,7 +21,8 @@ local function compile(text)
   return compiled
 end
 
-local function adopt()
+--- Compiles what is in force anew.
+function M.adopt()
   local compiled, err = compile(dict:get "text")
   if compiled then
     current = compiled
@@ -32,7 +33,7 @@ end
 
 --- The settings of now: a revision that a PUT was answered for holds for every request that comes after.
 function M.current()
-  if dict:get "revision" ~= current.revision then adopt() end
+  if dict:get "revision" ~= current.revision then M.adopt() end
   return current
 end
 
@@ -81,7 +82,7 @@ end
 
 --- In each worker; one of them polls.
 function M.work()
-  adopt()
+  M.adopt()
   if ngx.worker.id() == 0 then
     assert(ngx.timer.every(POLL, function(premature)
       if not premature then poll() end

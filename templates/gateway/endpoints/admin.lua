@@ -5,6 +5,7 @@ local crypto = require "core.crypto"
 local home = require "core.home"
 local json = require "core.json"
 local metrics = require "core.metrics"
+local names = require "core.names"
 local peers = require "core.peers"
 local redis = require "core.redis"
 local reply = require "core.reply"
@@ -39,7 +40,7 @@ local function version_state(now, version, loads)
     local record = peers.at(peer.host, peer.port)
     local one = breaker_state(now.breaker and now.peer_breakers[record])
     local load = loads[record.address] or 0
-    list[i] = cjson.encode { address = record.address, load = load, drain = peer.drain or false, breaker = one }
+    list[i] = cjson.encode { address = record.address, load = load, drain = peer.drain or false, name = peer.name, breaker = one }
   end
   local head = cjson.encode { name = version.name, weight = version.weight, breaker = breaker_state(version.breaker) }
   return head:sub(1, -2) .. ',"peers":' .. json.list(list) .. "}"
@@ -53,6 +54,16 @@ local function redis_state(now)
   return { answers = reply ~= nil, why = why }
 end
 
+local function name_state()
+  local list = {}
+  for i, one in ipairs(names.state()) do
+    local text = cjson.encode { name = one.name, ageS = one.ageS, error = one.error }
+    for j, address in ipairs(one.addresses) do one.addresses[j] = cjson.encode(address) end
+    list[i] = text:sub(1, -2) .. ',"addresses":' .. json.list(one.addresses) .. "}"
+  end
+  return json.list(list)
+end
+
 --- What is in force: revision, weights, and how many requests each peer has in hand over all workers.
 local function get_state()
   local now, loads = settings.current(), peers.loads()
@@ -63,7 +74,7 @@ local function get_state()
     models[i] = '{"id":' .. cjson.encode(model.id) .. ',"versions":' .. json.list(versions) .. "}"
   end
   local head = cjson.encode { revision = now.revision, made = home.made, redis = redis_state(now) }
-  return reply.json(200, head:sub(1, -2) .. ',"models":' .. json.list(models) .. "}")
+  return reply.json(200, head:sub(1, -2) .. ',"models":' .. json.list(models) .. ',"names":' .. name_state() .. "}")
 end
 
 --- Kids and version: no secret is ever read back.

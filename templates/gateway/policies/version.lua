@@ -1,5 +1,6 @@
 -- Which version of the model answers: by weight. A weight of 0 gets nothing; a version without peers is not there.
 local degrade = require "core.degrade"
+local names = require "core.names"
 local peers = require "core.peers"
 local reply = require "core.reply"
 
@@ -23,6 +24,7 @@ local function protocol_of(version)
 end
 
 local function compile(settings)
+  names.expand(settings)
   if settings.degrade then degrade.check(settings.degrade) end
   for _, model in ipairs(settings.models) do
     local open, total = {}, 0

@@ -1,0 +1,19 @@
+/** How peers that are named rather than numbered are looked up, whole: the Lua has no defaults of its own. */
+
+export interface DnsOptions {
+  /** IP addresses (IPv6 in brackets), asked in turn; none: those of /etc/resolv.conf. Its search domains are not used. */
+  readonly servers: readonly { readonly host: string; readonly port: number }[];
+  /** An answer is asked for again when its TTL is over, but not before and not after so many seconds. */
+  readonly leastS: number;
+  readonly longestS: number;
+  /** What one server may take, in ms, before the next is asked. */
+  readonly timeoutMs: number;
+}
+
+export const dnsOptions = (given: Partial<DnsOptions> = {}): DnsOptions => ({
+  servers: [],
+  leastS: 1,
+  longestS: 30,
+  timeoutMs: 1000,
+  ...given,
+});

@@ -1,0 +1,187 @@
+-- Peers by name. One worker looks the names of the settings up in the background; what it learned lies in shared memory,
+-- and the other workers take the settings up anew when that changes. A name keeps the addresses it had when its servers
+-- do not answer, or answer with none: engines that still serve are not forgotten for a DNS server's sake.
+local cjson = require "cjson.safe"
+local dns = require "core.dns"
+local message = require "core.dns_message"
+local metrics = require "core.metrics"
+local shape = require "core.shape"
+local sys = require "core.sys"
+
+local dict = ngx.shared.gateway_names
+local TICK = 0.2 -- s
+local MOST = 512 -- addresses of a name
+
+local M = {}
+local watched = {} -- in the worker that looks up, by name: { due =, busy =, failing = }
+local seen
+
+metrics.counter("gateway_dns_lookups_total", "Lookups of peers' names by how they went.")
+metrics.gauge("gateway_dns_addresses", "Addresses in use of a peer's name.", function()
+  local series = {}
+  for _, one in ipairs(M.state()) do series['name="' .. one.name .. '"'] = #one.addresses end
+  return series
+end)
+
+-- DnsOptions of src/gateway/dns.ts
+local whole = { servers = "table", leastS = "number", longestS = "number", timeoutMs = "number" }
+
+--- What is known of a name: { A = list, AAAA = list, at = s since 1970 of the last good answer, error = why not since }
+local function known(name)
+  local text = dict:get("name " .. name)
+  return text and cjson.decode(text) or { A = {}, AAAA = {} }
+end
+
+local function addresses(of)
+  local list = {}
+  for _, kind in ipairs { "A", "AAAA" } do
+    for _, address in ipairs(of[kind]) do list[#list + 1] = address end
+  end
+  return list
+end
+
+local function spread(settings, peer, add)
+  if message.is_address(peer.host) then return add((peer.host:gsub("^[^%[]*:.*$", "[%0]"))) end
+  local name = message.name(peer.host) or error("no address and no name: " .. peer.host, 0)
+  if not settings.dns then error("peer " .. name .. ": without dns there are no names", 0) end
+  settings.names[name] = true
+  for _, address in ipairs(addresses(known(name))) do add(address, name) end
+end
+
+local function of_version(settings, version)
+  local list, there = {}, {}
+  for _, peer in ipairs(version.peers) do
+    spread(settings, peer, function(host, name)
+      local address = host .. ":" .. peer.port
+      if there[address] then return end
+      there[address] = true
+      list[#list + 1] = { host = host, port = peer.port, drain = peer.drain, name = name }
+    end)
+  end
+  version.peers = list
+end
+
+--- Puts addresses in the place of names in every version's peers. Raises for what is no name.
+function M.expand(settings)
+  settings.names = {}
+  if settings.dns then shape.check(settings.dns, whole, "dns") end
+  for _, model in ipairs(settings.models) do
+    for _, version in ipairs(model.versions) do of_version(settings, version) end
+  end
+end
+
+--- @return the new lists and the shorter of their times, or nil and why; a family without an answer keeps what it had
+local function ask(name, options, before)
+  local servers = #options.servers > 0 and options.servers or dns.system()
+  local six = ngx.thread.spawn(dns.ask, servers, name, "AAAA", options.timeoutMs)
+  local four, more = dns.ask(servers, name, "A", options.timeoutMs)
+  local _, list, other = ngx.thread.wait(six)
+  if not four and not list then return nil, more end
+  if #(four or before.A) + #(list or before.AAAA) == 0 then return nil, four and list and "empty" or (four and other or more) end
+  local ttl = math.min(four and #four > 0 and more or math.huge, list and #list > 0 and other or math.huge)
+  return { A = four or before.A, AAAA = list or before.AAAA }, ttl
+end
+
+local function cut(name, now)
+  for _, kind in ipairs { "A", "AAAA" } do
+    if #now[kind] > MOST then
+      ngx.log(ngx.WARN, "name ", name, ": ", #now[kind], " addresses, the first ", MOST, " are used")
+      for i = #now[kind], MOST + 1, -1 do now[kind][i] = nil end
+    end
+  end
+end
+
+local function store(name, now)
+  local ok, err = dict:safe_set("name " .. name, cjson.encode(now))
+  if not ok then ngx.log(ngx.ERR, "name ", name, ": ", err) end
+end
+
+local function changed(name, before, now)
+  local old, new = table.concat(addresses(before), " "), table.concat(addresses(now), " ")
+  if old == new then return end
+  ngx.log(ngx.NOTICE, "name ", name, ": ", new)
+  dict:incr("epoch", 1, 0)
+end
+
+local function learn(name, now, before)
+  cut(name, now)
+  now.at = ngx.time()
+  store(name, now)
+  changed(name, before, now)
+end
+
+local function failed(name, before, why)
+  if before.error ~= why then ngx.log(ngx.WARN, "name ", name, ": ", why, "; its last good addresses are kept") end
+  before.error = why
+  store(name, before)
+end
+
+--- @return seconds until it is looked up again
+local function look_up(name, options)
+  local before = known(name)
+  local now, more = ask(name, options, before)
+  local result = now and "answered" or more == "empty" and "empty" or "failed"
+  metrics.add("gateway_dns_lookups_total", 'result="' .. result .. '"', 1)
+  if not now then
+    failed(name, before, more)
+    return options.leastS
+  end
+  learn(name, now, before)
+  return math.max(options.leastS, math.min(options.longestS, more))
+end
+
+local function turn(name, state, options)
+  state.busy = true
+  local ok, seconds = pcall(look_up, name, options)
+  if not ok then ngx.log(ngx.ERR, "name ", name, ": ", seconds) end
+  state.due = sys.msec() + 1000 * (ok and seconds or options.leastS)
+  state.busy = false
+end
+
+local function forget(name)
+  watched[name] = nil
+  dict:delete("name " .. name)
+end
+
+local function look(settings)
+  for name in pairs(watched) do
+    if not settings.names[name] then forget(name) end
+  end
+  local now = sys.msec()
+  for name in pairs(settings.names) do
+    local state = watched[name] or { due = 0 }
+    watched[name] = state
+    if not state.busy and state.due <= now then
+      assert(ngx.timer.at(0, function(premature)
+        if not premature and not state.busy then turn(name, state, settings.dns) end
+      end))
+    end
+  end
+end
+
+--- Every name of the settings: its addresses, the age of the last good answer (nil before the first), what failed since.
+function M.state()
+  local list = {}
+  for name in pairs(require("core.settings").current().names or {}) do
+    local of = known(name)
+    list[#list + 1] = { name = name, addresses = addresses(of), ageS = of.at and ngx.time() - of.at, error = of.error }
+  end
+  table.sort(list, function(a, b) return a.name < b.name end)
+  return list
+end
+
+--- In each worker. @param settings core.settings
+function M.work(settings)
+  local mine = ngx.worker.id() == 0
+  assert(ngx.timer.every(TICK, function(premature)
+    if premature then return end
+    local epoch = dict:get "epoch"
+    if epoch ~= seen then
+      seen = epoch
+      settings.adopt()
+    end
+    if mine then look(settings.current()) end
+  end))
+end
+
+return M

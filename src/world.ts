@@ -189,6 +189,22 @@ export interface TaskSink {
   end(): Promise<void>;
 }
 
+/** Many hosts side by side, each at a step of its own. */
+export interface LaneSink {
+  /** The lane begins its step number `at`, from 1. */
+  begin(lane: string, title: Text, at: number): void;
+  note(lane: string, note: Text): void;
+  /** The step it had begun is brought about. */
+  finish(lane: string, title: Text, ms: number): void;
+  wait(lane: string, what: Text): void;
+  end(lane: string, state: LaneEnd, why?: Text): void;
+  /** After the last event; restores the terminal. */
+  close(): Promise<void>;
+}
+
+/** 'blocked': it waited for another that failed. */
+export type LaneEnd = 'done' | 'failed' | 'blocked' | 'stopped';
+
 export interface Ui {
   readonly lang: Lang;
   readonly paint: Paint;
@@ -204,6 +220,8 @@ export interface Ui {
   /** A line for people on standard error. */
   error(text: string): void;
   tasks(list: readonly { readonly id: string; readonly title: Text }[]): Promise<TaskSink>;
+  /** @param lanes each with the number of its steps */
+  lanes(lanes: readonly { readonly name: string; readonly steps: number }[]): Promise<LaneSink>;
   /** A spinner while the work runs, a plain line where there is no terminal. */
   wait<T>(text: Text, work: (note: (text: Text) => void) => Promise<T>): Promise<T>;
   input(question: Text, initial: string, check?: (value: string) => Text | undefined): Promise<string>;

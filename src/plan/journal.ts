@@ -13,9 +13,48 @@ export interface Entry {
   readonly tail?: string;
 }
 
+/** What is written down by one lane, for its host and for us. */
+export interface Journal {
+  add(entry: Entry): Promise<void>;
+  /** Until all of it is on the host, or it is plain that the host takes no more. */
+  flush(): Promise<void>;
+}
+
 export const journalFile = (home: string): string => `${home}/journal.ndjson`;
 
 export async function note(world: World, entry: Entry): Promise<void> {
   const line = { at: new Date(world.clock.now()).toISOString(), pid: world.processes.pid, ...entry };
   await world.files.append(journalFile(world.places.home), `${JSON.stringify(line)}\n`);
+}
+
+/**
+ * Kept twice: here at once, with the host's name; on the host beside the work, so that nobody waits for it. A host that
+ * is gone takes no more entries; ours has them.
+ * @param by who works on it, from where: 'ops@laptop'
+ */
+export function hostJournal(name: string, host: World, here: World, by: string): Journal {
+  let pending: string[] = [];
+  let writing = Promise.resolve();
+  const write = async (): Promise<void> => {
+    const lines = pending.join('');
+    pending = [];
+    if (lines === '') return;
+    const { files, places } = host;
+    await files.append(journalFile(places.home), lines).catch(async () => {
+      await files.makeDir(places.home);
+      await files.append(journalFile(places.home), lines);
+    });
+  };
+  return {
+    async add(entry) {
+      const line = { at: new Date(here.clock.now()).toISOString(), ...entry };
+      pending.push(`${JSON.stringify({ ...line, by })}\n`);
+      writing = writing.then(write).catch(() => {});
+      await here.files.append(
+        journalFile(here.places.home),
+        `${JSON.stringify({ ...line, host: name, pid: here.processes.pid })}\n`,
+      );
+    },
+    flush: () => writing,
+  };
 }

@@ -1,6 +1,6 @@
 /** The same work on many hosts at once, within a limit, each with its own outcome. */
 import { UserError } from '../errors.js';
-import { say } from '../say.js';
+import { say, type Text } from '../say.js';
 
 export type Outcome<H, T> =
   | { readonly host: H; readonly state: 'done'; readonly value: T; readonly ms: number }
@@ -70,20 +70,45 @@ const interrupted = (): UserError =>
     exit: 'interrupted',
   });
 
-function together(failed: readonly { readonly host: { readonly name: string }; readonly error: unknown }[]): UserError {
+interface Failed {
+  readonly host: { readonly name: string };
+  /** A UserError. */
+  readonly error: unknown;
+  /** The id of the step that failed. */
+  readonly step?: string | undefined;
+}
+
+/**
+ * All that failed as one error.
+ * @param more what else is to be said about them
+ */
+export function together(failed: readonly Failed[], more: readonly Text[] = []): UserError {
   const errors = failed.map(({ error }) => error as UserError);
   const names = failed.map(({ host }) => host.name);
+  const one = failed.length === 1;
   return new UserError(
-    'hosts.failed',
-    say(`${failed.length} hosts failed: ${names.join(', ')}.`, `${failed.length} 台主机失败：${names.join('、')}。`),
+    one ? errors[0]!.id : 'hosts.failed',
+    one
+      ? say(`${names[0]} failed.`, `${names[0]} 失败。`)
+      : say(
+          `${failed.length} hosts failed: ${names.join(', ')}.`,
+          `${failed.length} 台主机失败：${names.join('、')}。`,
+        ),
     {
-      details: errors.map(({ text, hint }) =>
-        hint ? say(`${text.en}\n→ ${hint.en}`, `${text.zh}\n→ ${hint.zh}`) : text,
-      ),
+      details: [...failed.flatMap(details), ...more],
       exit: errors.every(({ exit }) => exit === errors[0]!.exit) ? errors[0]!.exit : 'failed',
       cause: errors[0],
     },
   );
+}
+
+function details({ host: { name }, error, step }: Failed): Text[] {
+  const { text, hint, details: inner } = error as UserError;
+  // What ssh says names its host already.
+  const head = [text.en.startsWith(name) ? '' : name, step ?? ''].filter(Boolean).join(', ');
+  const start = head ? say(`${head}: `, `${head}：`) : say('', '');
+  const arrow = hint ? say(`\n→ ${hint.en}`, `\n→ ${hint.zh}`) : say('', '');
+  return [say(`${start.en}${text.en}${arrow.en}`, `${start.zh}${text.zh}${arrow.zh}`), ...inner];
 }
 
 /** Lets at most `limit` pieces of work run at once; the others wait in line. */

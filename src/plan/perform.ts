@@ -18,12 +18,21 @@ export const tail = ({ stdout, stderr }: Result): string =>
 
 export type Note = (text: Text) => void;
 
-/** Does one action. @throws UserError when it fails; exit status and output of a command are in its message. */
-export async function perform(action: Action, world: World, note: Note): Promise<void> {
+/**
+ * Does one action.
+ * @param onResult hears what a command gave, also a failed one
+ * @throws UserError when it fails; exit status and output of a command are in its message.
+ */
+export async function perform(
+  action: Action,
+  world: World,
+  note: Note,
+  onResult: (result: Result) => void = () => {},
+): Promise<void> {
   const { files } = world;
   switch (action.kind) {
     case 'run':
-      return run(action, world, note);
+      return run(action, world, note, onResult);
     case 'dir':
       await files.makeDir(action.path, action.mode);
       await files.chmod(action.path, action.mode);
@@ -58,12 +67,18 @@ async function own(action: { readonly path: string; readonly owner?: number }, w
   if (action.owner !== undefined) await world.files.chown(action.path, action.owner, action.owner);
 }
 
-async function run(action: Action & { kind: 'run' }, world: World, note: Note): Promise<void> {
+async function run(
+  action: Action & { kind: 'run' },
+  world: World,
+  note: Note,
+  onResult: (result: Result) => void,
+): Promise<void> {
   const onLine = (line: string): void => {
     const words = line.trim().slice(0, 60);
     if (words) note(say(words, words));
   };
   const result = await world.host.run(action.command, { onLine, signal: world.stop });
+  onResult(result);
   if (result.code === 0 || world.stop.aborted) return;
   if (action.failed) throw action.failed(result);
   const line = showCommand(action.command);

@@ -15,7 +15,8 @@ export interface Pen {
 
 const noteEveryMs = 10_000;
 
-const seconds = (ms: number): string => (ms < 950 ? '' : ms < 59_500 ? `${(ms / 1000).toFixed(0)} s` : minutes(ms));
+/** '', '12 s', '3 min 5 s'. */
+export const took = (ms: number): string => (ms < 950 ? '' : ms < 59_500 ? `${(ms / 1000).toFixed(0)} s` : minutes(ms));
 const minutes = (ms: number): string => `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`;
 
 /** Where there is no terminal: a line per finished task, and one now and then while a long one runs. */
@@ -27,14 +28,14 @@ export function plainTasks(list: readonly Line[], pen: Pen): TaskSink {
     noted = pen.clock.monotonic();
     pen.write(`${mark} ${titles.get(id) ?? id}${rest && pen.paint.dim(`  ${rest}`)}`);
   };
-  const took = (id: string): string => seconds(pen.clock.monotonic() - (started.get(id) ?? noted));
+  const tookOf = (id: string): string => took(pen.clock.monotonic() - (started.get(id) ?? noted));
   return {
     start: (id) => void started.set(id, pen.clock.monotonic()),
     note(id, note) {
       if (pen.clock.monotonic() - noted >= noteEveryMs) line(pen.paint.dim('…'), id, pen.text(note));
     },
     skip: (id, why) => line(pen.paint.dim('–'), id, pen.text(why)),
-    done: (id) => line(pen.paint.good('✔'), id, took(id)),
+    done: (id) => line(pen.paint.good('✔'), id, tookOf(id)),
     fail: (id, why) => line(pen.paint.bad('✗'), id, pen.text(why)),
     end: async () => {},
   };
@@ -94,7 +95,7 @@ export async function liveTasks(list: readonly Line[], pen: Pen): Promise<TaskSi
     },
     note: (id, note) => void tell(id, pen.text(note)),
     skip: (id, why) => tell(id, pen.text(why))?.resolve(),
-    done: (id) => tell(id, seconds(pen.clock.monotonic() - (tasks.get(id)?.startedAt ?? 0)))?.resolve(),
+    done: (id) => tell(id, took(pen.clock.monotonic() - (tasks.get(id)?.startedAt ?? 0)))?.resolve(),
     fail: (id, why) => tell(id, pen.text(why))?.reject(new Error(pen.text(why))),
     async end() {
       const open = [...tasks.values()].find((task) => task.shown);

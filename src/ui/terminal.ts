@@ -57,6 +57,11 @@ export function terminal(
       const lines = list.map(({ id, title }) => ({ id, title: text(title) }));
       return live ? liveTasks(lines, pen) : plainTasks(lines, pen);
     },
+    async lanes(list) {
+      const { plainLanes, liveLanes } = await import('./lanes.js');
+      const screen = () => ({ rows: people.rows ?? 24, columns: people.columns ?? 80 });
+      return live ? liveLanes(list, pen, (raw) => void people.write(raw), screen) : plainLanes(list, pen);
+    },
     async wait(words, work) {
       if (!live) return work(() => {});
       const { default: ora } = await import('ora');

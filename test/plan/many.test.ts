@@ -70,7 +70,7 @@ describe('many', () => {
       expect.objectContaining({
         id: 'hosts.failed',
         exit: 'unready',
-        details: [say('ssh.0 happened', '发生 ssh.0'), say('ssh.1 happened', '发生 ssh.1')],
+        details: [say('w-0: ssh.0 happened', 'w-0：发生 ssh.0'), say('w-1: ssh.1 happened', 'w-1：发生 ssh.1')],
       }),
     );
     const broken = await many(named(2), 2, async ({ i }) => {

@@ -37,6 +37,8 @@ export interface FakeOptions {
   readonly takenPorts?: ReadonlySet<number>;
   readonly stdin?: string | Uint8Array;
   readonly ssh?: World['ssh'];
+  /** Default: one that moves only when slept on. */
+  readonly clock?: Clock;
   /** What a started background process does; its pid lives already. */
   readonly onStart?: (line: string, pid: number, world: FakeWorld) => Promise<void>;
   /** What a signal does; without it every signal ends the process. */
@@ -164,6 +166,14 @@ function fakeUi(world: Pick<FakeWorld, 'shown' | 'out' | 'errors'>, options: Fak
         end: async () => {},
       };
     },
+    lanes: async () => ({
+      begin: () => {},
+      note: () => {},
+      finish: (lane, title) => void world.shown.push(`✔ ${lane}: ${text(title)}`),
+      wait: () => {},
+      end: (lane, state, why) => void world.shown.push(`${state} ${lane}${why ? `: ${text(why)}` : ''}`),
+      close: async () => {},
+    }),
     wait: async (_, work) => work(() => {}),
     input: async (question, initial) => answer(question, initial),
     select: async (question, _, initial) => answer(question, initial),
@@ -237,7 +247,7 @@ const noHttp: Http = {
 export function fakeWorld(options: FakeOptions = {}): FakeWorld {
   let time = Date.UTC(2026, 10, 24);
   let seed = 1;
-  const clock: Clock = {
+  const clock: Clock = options.clock ?? {
     now: () => time,
     monotonic: () => time - Date.UTC(2026, 10, 24),
     sleep: async (ms, signal) => {

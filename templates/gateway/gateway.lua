@@ -99,7 +99,7 @@ function M.chunk()
     local other = req.now.chunk(req, ngx.arg[1], ngx.arg[2])
     if other then ngx.arg[1] = other end
   end
-  if req.now.audit_options.content then heard(req, ngx.arg[1]) end
+  if req.now.audit_content then heard(req, ngx.arg[1]) end
 end
 
 --- nginx itself refused, or no engine answered: the same error shape.

@@ -43,9 +43,9 @@ end
 --- What is known of a request before an engine is asked, for the list of those in hand.
 function M.tell(req)
   local key, model, version = req.key, req.model, req.version
-  if key then in_hand.tell(req, key.line or key_text(key)) end
-  if model then in_hand.tell(req, model_text(model)) end
-  if version then in_hand.tell(req, version_text(version)) end
+  in_hand.tell(req, (key and (key.line or key_text(key)) or "")
+    .. (model and model_text(model) or "")
+    .. (version and version_text(version) or ""))
 end
 
 --- @return the line of a request that has ended, without its closing brace

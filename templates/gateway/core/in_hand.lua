@@ -54,12 +54,6 @@ function M.work()
   ngx.log(ngx.ALERT, "audit: no room to list the requests in hand")
 end
 
-local function put(slot, size, text)
-  if size + #text > ROOM then return size end
-  copy(slot.text + size, text, #text)
-  return size + #text
-end
-
 --- Lists a request. Without room it goes unlisted.
 function M.enter(req)
   local i
@@ -74,12 +68,10 @@ function M.enter(req)
     return
   end
   local slot = own[i]
+  local text = '{"id":"' .. req.id .. '","route":"' .. req.route .. '"'
   slot.started = ngx.now()
-  local size = put(slot, 0, '{"id":"')
-  size = put(slot, size, req.id)
-  size = put(slot, size, '","route":"')
-  size = put(slot, size, req.route)
-  slot.size = put(slot, size, '"')
+  copy(slot.text, text, #text)
+  slot.size = #text
   req.slot = i
 end
 
@@ -88,7 +80,10 @@ function M.tell(req, text)
   local i = req.slot
   if not i then return end
   local slot = own[i]
-  slot.size = put(slot, slot.size, text)
+  local size = slot.size
+  if size + #text > ROOM then return end
+  copy(slot.text + size, text, #text)
+  slot.size = size + #text
 end
 
 --- Its line is about to be written: should we die now, the file tells whether it was.

@@ -89,11 +89,23 @@ function M.read_at(dir, name)
   return table.concat(parts)
 end
 
---- One write(2): all of it or a reason.
+--- What a short write left over is written too: that tells why it was short.
+local function rest(fd, text, from)
+  local bytes = ffi.cast("const char *", text)
+  while from < #text do
+    local n = tonumber(C.write(fd, bytes + from, #text - from))
+    if n <= 0 then return nil, n < 0 and why() or "nothing was written" end
+    from = from + n
+  end
+  return true
+end
+
+--- All of it, by one write(2) as a rule, or a reason.
 function M.write(fd, text)
   local n = tonumber(C.write(fd, text, #text))
   if n == #text then return true end
-  return nil, n < 0 and why() or "short write"
+  if n < 0 then return nil, why() end
+  return rest(fd, text, n)
 end
 
 --- Whether a process with this id exists (signal 0; EPERM counts as alive).

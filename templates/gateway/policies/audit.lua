@@ -25,7 +25,7 @@ function M.compile(settings)
   local options = settings.audit or usual
   shape.check(options, whole, "audit")
   if options.onError ~= "continue" and options.onError ~= "refuse" then error("audit.onError is neither continue nor refuse", 0) end
-  settings.audit_options = options
+  settings.audit_options, settings.audit_content = options, options.content and options.contentBytes
 end
 
 function M.access(req)
@@ -34,14 +34,14 @@ end
 
 --- What goes out to the caller, up to a bound.
 function M.heard(req, data)
-  local options = req.now.audit_options
-  if not options.content or #data == 0 then return end
+  local most = req.now.audit_content
+  if #data == 0 then return end
   local said = req.heard
   if not said then
     said = { bytes = 0 }
     req.heard = said
   end
-  if said.bytes < options.contentBytes then said[#said + 1] = sub(data, 1, options.contentBytes - said.bytes) end
+  if said.bytes < most then said[#said + 1] = sub(data, 1, most - said.bytes) end
   said.bytes = said.bytes + #data
 end
 
@@ -59,7 +59,7 @@ end
 
 function M.done(req, settings)
   local line = lines.of(req)
-  if settings.audit_options.content then line = line .. content(req, settings.audit_options.contentBytes) end
+  if settings.audit_content then line = line .. content(req, settings.audit_content) end
   in_hand.closing(req)
   audit.write(line, req.refusal == listed.unavailable)
   in_hand.leave(req)

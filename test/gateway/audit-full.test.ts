@@ -1,0 +1,133 @@
+/** The disk of the audit log is full, for real: a small file system of its own, filled and emptied under load. */
+import { execFileSync } from 'node:child_process';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { verify } from '../../src/audit/verify.js';
+import { type AuditOptions, auditOptions } from '../../src/gateway/audit.js';
+import { auditFolder } from '../../src/gateway/files.js';
+import { localFiles } from '../../src/hosts/files.js';
+import type { BuildName } from './builds.js';
+import { startEngine, type TestEngine } from './engine.js';
+import { type Gateway, secrets, startGateway, testSettings, until } from './harness.js';
+
+const hello = { model: 'm', messages: [{ role: 'user', content: 'hi' }] };
+const room = 256 * 1024;
+
+function canMount(): boolean {
+  if (process.getuid?.() !== 0) return false;
+  try {
+    execFileSync('unshare', ['-m', 'mount', '-t', 'tmpfs', 'none', '/mnt'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+interface Full {
+  readonly engine: TestEngine;
+  readonly gateway: Gateway;
+  fill(): Promise<void>;
+  empty(): Promise<void>;
+  metric(name: string): Promise<number>;
+  stop(): Promise<void>;
+}
+
+async function start(nginx: BuildName, onError: AuditOptions['onError']): Promise<Full> {
+  const directory = await mkdtemp(`${tmpdir()}/gateway-full-`);
+  const folder = auditFolder(directory);
+  await mkdir(folder);
+  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${room},mode=700`, 'none', folder]);
+  const engine = await startEngine();
+  const settings = testSettings([engine.peer], { audit: auditOptions({ onError }) });
+  const gateway = await startGateway(settings, { nginx, directory });
+  return {
+    engine,
+    gateway,
+    // To the last byte: half a page is enough for many lines.
+    fill: async () => {
+      for (let bytes = room; bytes >= 1; bytes = Math.floor(bytes / 2)) {
+        await writeFile(`${folder}/ballast`, 'x'.repeat(bytes), { flag: 'a' }).catch(() => {});
+      }
+    },
+    empty: () => rm(`${folder}/ballast`),
+    metric: async (name) => {
+      const text = await (await fetch(`http://127.0.0.1:${gateway.admin.port}/metrics`)).text();
+      return Number(new RegExp(`^${name}\\{\\} (\\d+)$`, 'm').exec(text)?.[1] ?? Number.NaN);
+    },
+    stop: async () => {
+      await gateway.stop().catch(() => {});
+      execFileSync('umount', [folder]);
+      await rm(directory, { recursive: true, force: true });
+      await engine.stop();
+    },
+  };
+}
+
+const problems = async ({ gateway }: Full): Promise<readonly string[]> => {
+  const folder = auditFolder(gateway.directory);
+  const verdict = await verify({ files: localFiles, folder, secret: secrets.auditSecret });
+  return verdict.problems.map(({ file, line, text }) => `${file}:${line} ${text.en}`);
+};
+
+describe.skipIf(!canMount()).each<BuildName>(['debian', 'current'])('a full disk (%s nginx)', (nginx) => {
+  describe.each(['refuse', 'continue'] as const)('%s', (onError) => {
+    let full: Full;
+    beforeAll(async () => {
+      full = await start(nginx, onError);
+    }, 120_000);
+    afterAll(() => full?.stop());
+
+    const ask = async (id: string): Promise<Response> => {
+      const response = await full.gateway.post(hello, { headers: { 'x-request-id': id } });
+      await response.clone().text();
+      return response;
+    };
+
+    /** Lines of about half a KiB each: what is left of the last page is used up by some of them. */
+    async function untilFull(): Promise<string[]> {
+      const ids: string[] = [];
+      await full.fill();
+      await until('nothing can be written', async () => {
+        ids.push(`filling-${ids.length}`);
+        const { status } = await ask(ids.at(-1)!);
+        return status === 503 || (await full.metric('gateway_audit_writable')) === 0 || undefined;
+      });
+      return ids;
+    }
+
+    it('says so, does what the settings want, and recovers by itself with every line accounted for', async () => {
+      expect((await ask('before')).status).toBe(200);
+      expect(await full.metric('gateway_audit_writable')).toBe(1);
+      const filling = await untilFull();
+      full.engine.forget();
+
+      const response = await ask('while-full');
+      const body = await response.text();
+      expect(response.status).toBe(onError === 'refuse' ? 503 : 200);
+      expect(full.engine.seen).toHaveLength(onError === 'refuse' ? 0 : 1);
+      if (onError === 'refuse') {
+        expect(JSON.parse(body)).toMatchObject({ error: { code: 'audit_unavailable', type: 'server_error' } });
+        expect(response.headers.get('retry-after')).toBe('5');
+        expect(await full.metric('gateway_audit_refused_total')).toBeGreaterThan(0);
+      }
+      await until('it is told', async () => (await full.metric('gateway_audit_writable')) === 0 || undefined);
+      expect(await full.metric('gateway_audit_late_total')).toBeGreaterThan(0);
+      expect(full.gateway.log()).toContain('audit: nothing can be written: No space left on device');
+
+      await full.empty();
+      await until('it is writable again', async () => (await full.metric('gateway_audit_writable')) === 1 || undefined);
+      expect((await ask('after')).status).toBe(200);
+      const lines = await until('the line after', async () => {
+        const found = await full.gateway.audit();
+        return found.some(({ id }) => id === 'after') ? found : undefined;
+      });
+      // What an engine was asked is on record one by one; what was refused meanwhile at least by number.
+      const answered = onError === 'refuse' ? filling.slice(0, -1) : [...filling, 'while-full'];
+      for (const id of ['before', ...answered, 'after']) {
+        expect([id, lines.filter((line) => line.id === id).length]).toEqual([id, 1]);
+      }
+      expect(await problems(full)).toEqual([]);
+    });
+  });
+});

@@ -48,6 +48,11 @@ export const verbs: readonly Entry[] = [
     load: () => import('./commands/clients.js'),
   },
   {
+    name: 'audit',
+    says: say('The audit log: query, verify, export, prune', '审计日志：查询、校验、导出、清理'),
+    load: () => import('./commands/audit.js'),
+  },
+  {
     name: 'probe',
     says: say('Show this machine: GPUs, driver, CPU, memory, disk', '查看这台机器：GPU、驱动、CPU、内存、磁盘'),
     load: () => import('./commands/probe.js'),

@@ -29,7 +29,7 @@ export type Fault =
 
 export interface Checked {
   readonly fault?: Fault;
-  /** Where the chain stands after the line: after what it says of itself, so that one fault is told once. */
+  /** Where the chain stands after the line: mostly where the line says, so that one fault is told once. */
   readonly link: Link;
 }
 
@@ -43,7 +43,7 @@ const equal = (a: string, b: string): boolean =>
 export function check(key: Buffer, before: Link, line: string): Checked {
   const [, text, number, mac] = ending.exec(line) ?? [];
   if (text === undefined || mac === undefined) {
-    return { fault: { kind: 'unreadable' }, link: { seq: before.seq + 1, mac: before.mac } };
+    return { fault: { kind: 'unreadable' }, link: before };
   }
   const link = { seq: Number(number), mac };
   if (link.seq <= before.seq) return { fault: { kind: 'moved' }, link: before };

@@ -22,11 +22,17 @@ export function openedAt(name: string): number {
   return Date.parse(`${year}-${month}-${day}T${hour}:${minute}:${second}.${ms}Z`) / 1000;
 }
 
-/** Names without their endings, in the order they were opened in. */
-export async function names({ files, folder }: Log): Promise<readonly string[]> {
-  const found = (await files.list(folder)).map((name) => named.exec(name)?.[1]);
-  return [...new Set(found.filter((name): name is string => name !== undefined))].sort();
+/** Names without their endings, in the order they were opened in, and which of them are sealed. */
+export async function listed({ files, folder }: Log): Promise<ReadonlyMap<string, { readonly sealed: boolean }>> {
+  const found = new Map<string, { readonly sealed: boolean }>();
+  for (const file of [...(await files.list(folder))].sort()) {
+    const [, name, ...rest] = named.exec(file) ?? [];
+    if (name !== undefined) found.set(name, { sealed: rest.at(-1) === 'sealed' });
+  }
+  return found;
 }
+
+export const names = async (log: Log): Promise<readonly string[]> => [...(await listed(log)).keys()];
 
 const windowBytes = 256 * 1024;
 

@@ -35,8 +35,18 @@ interface Book {
   readonly entries: readonly Readonly<Record<string, unknown>>[];
   readonly faults: readonly BookFault[];
   readonly link: Link;
-  /** Bytes of an unfinished last line. */
-  readonly torn: number;
+  /** MAC of each line, by its number. */
+  readonly macs: ReadonlyMap<number, string>;
+}
+
+/** A changed line proves nothing: what it says is left out. That of one before which others are missing is not known. */
+function saidBy(text: string, { fault }: Checked): Record<string, unknown> | undefined {
+  if (fault && fault.kind !== 'missing') return undefined;
+  try {
+    return JSON.parse(text) as Record<string, unknown>;
+  } catch {
+    return undefined;
+  }
 }
 
 async function book(log: Log, name: string): Promise<Book> {
@@ -45,24 +55,23 @@ async function book(log: Log, name: string): Promise<Book> {
   const entries: Record<string, unknown>[] = [];
   const faults: BookFault[] = [];
   let link = start;
+  const macs = new Map<number, string>();
   let number = 0;
-  let torn = 0;
   const bytes = (async function* () {
     if (text !== undefined) yield Buffer.from(text);
   })();
   for await (const line of linesOf(bytes)) {
-    if (line.torn !== undefined) {
-      torn = line.torn;
-      break;
-    }
+    // Half a line is what a power cut leaves; the next that is written takes its place.
+    if (line.torn !== undefined) break;
     number += 1;
     const checked = check(key, link, line.text);
     link = checked.link;
+    macs.set(link.seq, link.mac);
     if (checked.fault) faults.push({ book: name, line: number, fault: checked.fault });
-    // A changed line proves nothing: what it said is left out.
-    if (!checked.fault || checked.fault.kind === 'missing') entries.push(JSON.parse(line.text));
+    const entry = saidBy(line.text, checked);
+    if (entry) entries.push(entry);
   }
-  return { entries, faults, link, torn };
+  return { entries, faults, link, macs };
 }
 
 export interface Ledger {
@@ -70,28 +79,28 @@ export interface Ledger {
   readonly faults: readonly BookFault[];
   /** The last line: who keeps it elsewhere can tell when the newest lines are taken away. */
   readonly head: Link;
+  readonly macs: ReadonlyMap<number, string>;
 }
 
 export async function readLedger(log: Log): Promise<Ledger> {
-  const { entries, faults, link } = await book(log, ledgerName);
+  const { entries, faults, link, macs } = await book(log, ledgerName);
   const files = new Map<string, Opened>();
   for (const entry of entries) {
     const { kind, file, ...rest } = entry as { kind: string; file: string };
     if (kind === 'opened') files.set(file, {});
     else if (kind === 'closed') files.set(file, { closed: rest as unknown as Closed });
   }
-  return { files, faults, head: link };
+  return { files, faults, head: link, macs };
 }
 
 export interface PrunedBook {
   readonly files: ReadonlyMap<string, Pruned>;
   readonly faults: readonly BookFault[];
   readonly link: Link;
-  readonly torn: number;
 }
 
 export async function readPruned(log: Log): Promise<PrunedBook> {
-  const { entries, faults, link, torn } = await book(log, prunedName);
+  const { entries, faults, link } = await book(log, prunedName);
   const files = new Map(entries.map((entry) => [entry.file as string, entry as unknown as Pruned]));
-  return { files, faults, link, torn };
+  return { files, faults, link };
 }

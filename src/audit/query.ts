@@ -40,11 +40,11 @@ export function matches(filter: Filter, entry: Entry): boolean {
   if (entry.time < (filter.since ?? Number.NEGATIVE_INFINITY)) return false;
   if (entry.time >= (filter.until ?? Number.POSITIVE_INFINITY)) return false;
   if (equals.some((name) => filter[name] !== undefined && entry[name] !== filter[name])) return false;
-  return filter.status === undefined || filter.status.replace('xx', '') === shownStatus(filter.status, entry.status);
+  return filter.status === undefined || isOfStatus(filter.status, String(entry.status ?? ''));
 }
 
-const shownStatus = (wanted: string, status: number | null | undefined): string =>
-  wanted.endsWith('xx') ? String(status ?? '').slice(0, 1) : String(status ?? '');
+const isOfStatus = (wanted: string, status: string): boolean =>
+  wanted.endsWith('xx') ? status.startsWith(wanted.slice(0, 1)) : status === wanted;
 
 /** What of the log cannot be read; `verify` tells more. */
 export type OnBroken = (file: string) => void;

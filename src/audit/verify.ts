@@ -1,7 +1,7 @@
 /** Whether the audit log is as it was written: every line, every file, and that none is missing. */
 import { say, type Text } from '../say.js';
 import { check, type Fault, keyOf, type Link, start } from './chain.js';
-import { bytesOf, type Log, linesOf, names, openPath, sealedPath } from './files.js';
+import { bytesOf, type Log, ledgerName, linesOf, listed, openPath, sealedPath } from './files.js';
 import { type BookFault, type Closed, type Opened, readLedger, readPruned } from './ledger.js';
 import { Broken } from './sealed.js';
 
@@ -45,14 +45,29 @@ interface Read {
   readonly lines: number;
   readonly torn: number;
   readonly problems: readonly Finding[];
+  readonly notes: readonly Finding[];
 }
 
-async function read(log: Log, name: string): Promise<Read> {
+/** Lines that a full disk cost, as the gateway told when there was room again. */
+function gapOf(file: string, line: number, text: string): Finding | undefined {
+  if (!text.startsWith('{"kind":"gap"')) return undefined;
+  const { lost, since, time } = JSON.parse(text) as { lost: number; since: number; time: number };
+  const at = (seconds: number): string => new Date(seconds * 1000).toISOString();
+  const words = say(
+    `${lost} lines could not be written from ${at(since)} to ${at(time)}`,
+    `${at(since)} 至 ${at(time)} 期间有 ${lost} 行未能写入`,
+  );
+  return { id: 'audit.gap', file, line, text: words };
+}
+
+/** The chain of one file, whatever the ledger says of it. */
+export async function readFile(log: Log, name: string): Promise<Read> {
   const key = keyOf(log.secret, 'chain', name);
   const problems: Finding[] = [];
   let link = start;
   let lines = 0;
   let torn = 0;
+  const notes: Finding[] = [];
   try {
     for await (const line of linesOf(bytesOf(log, name))) {
       if (line.torn !== undefined) {
@@ -63,13 +78,15 @@ async function read(log: Log, name: string): Promise<Read> {
       const checked = check(key, link, line.text);
       link = checked.link;
       if (checked.fault) problems.push(ofFault(name, lines, checked.fault));
+      const gap = checked.fault ? undefined : gapOf(name, lines, line.text);
+      if (gap) notes.push(gap);
     }
   } catch (error) {
     if (!(error instanceof Broken)) throw error;
     const text = say(`piece ${error.piece} does not open: it was changed`, `第 ${error.piece} 段无法解密，已被修改`);
     problems.push({ id: 'audit.sealed-changed', file: name, text });
   }
-  return { link, lines, torn, problems };
+  return { link, lines, torn, problems, notes };
 }
 
 /** Whether a file ends where the ledger says that it ended. */
@@ -118,30 +135,48 @@ const unknown = (file: string): Finding => ({
   ),
 });
 
-/** @param onFile told before each file is read */
-export async function verify(log: Log, onFile: (name: string) => void = () => {}): Promise<Verdict> {
+const endless = (file: string): Finding => ({
+  id: 'audit.ledger-short',
+  file,
+  text: say('is sealed, and the ledger does not say how it ended', '已加密，但台账中没有其结尾记录'),
+});
+
+const rewound = (head: Link): Finding => ({
+  id: 'audit.head-missing',
+  file: ledgerName,
+  line: head.seq,
+  text: say(
+    'the head that was noted is not there: newer lines were taken away',
+    '所记录的链头不存在：较新的内容已被移除',
+  ),
+});
+
+/** @param noted the head of an earlier verdict that was kept elsewhere: then nothing newer can be taken away either */
+export async function verify(log: Log, noted?: Link): Promise<Verdict> {
   // The files first: what is opened meanwhile is in the ledger and looked for once more.
-  const found = await names(log);
+  const found = await listed(log);
   const [ledger, pruned] = [await readLedger(log), await readPruned(log)];
   const problems: Finding[] = [...ledger.faults, ...pruned.faults].map(ofBook);
   const notes: Finding[] = [];
+  if (noted && ledger.macs.get(noted.seq) !== noted.mac) problems.push(rewound(noted));
   let lines = 0;
   for (const name of ledger.files.keys()) {
-    if (!found.includes(name) && !pruned.files.has(name) && !(await there(log, name))) problems.push(missing(name));
+    if (!found.has(name) && !pruned.files.has(name) && !(await there(log, name))) problems.push(missing(name));
   }
-  for (const name of found) {
-    onFile(name);
-    const one = await read(log, name);
+  for (const [name, { sealed }] of found) {
+    const one = await readFile(log, name);
     lines += one.lines;
     problems.push(...one.problems);
+    notes.push(...one.notes);
     const known = ledger.files.get(name);
     if (!known) {
       problems.push(unknown(name));
       continue;
     }
+    if (sealed && !known.closed) problems.push(endless(name));
     const { problem, note } = ending(name, one, known);
     if (problem) problems.push(problem);
     if (note) notes.push(note);
   }
-  return { files: found.length, lines, pruned: pruned.files.size, problems, notes, head: ledger.head };
+  return { files: found.size, lines, pruned: pruned.files.size, problems, notes, head: ledger.head };
 }

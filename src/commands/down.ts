@@ -25,7 +25,10 @@ export const verb: Verb = {
   options: [
     {
       flags: '--purge',
-      says: say('Remove what we made: state, keys, logs, downloads', '删除我们创建的内容：状态、密钥、日志、下载'),
+      says: say(
+        'Remove what we made: state, keys, logs, the audit log, downloads',
+        '删除我们创建的内容：状态、密钥、日志、审计日志、下载',
+      ),
     },
   ],
   async run(input, world) {

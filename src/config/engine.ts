@@ -3,6 +3,13 @@ import { either, integer, object, oneOf } from './schema.js';
 
 export const engine = object(
   {
+    protocol: oneOf(['http', 'grpc'], {
+      says: say(
+        "How the gateway asks the engine: OpenAI's API over HTTP, or the same JSON over gRPC by SGLang's native service. Callers get the same answers.",
+        '网关访问引擎的方式：经 HTTP 使用 OpenAI API，或经 gRPC 通过 SGLang 的原生服务传递相同的 JSON。调用方得到的回答相同。',
+      ),
+      initial: 'http',
+    }),
     threads: either(
       [
         oneOf(['auto'], { says: say('Measured', '自动') }),

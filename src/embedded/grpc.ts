@@ -4,13 +4,12 @@
  * chunks are the JSON of the events without '[DONE]', and an empty chunk with `finished` ends it; an answer that is not
  * streamed is one chunk with `finished`. Refusals are gRPC statuses.
  */
-import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { Door } from './door.js';
 import { frame, GrpcError, grpcError, percentEncoded, status, timeoutMs, unframe } from './frames.js';
 import { allowed } from './key.js';
-import type { Log } from './log.js';
+import { type Log, requestId } from './log.js';
 import { Pacer } from './pacer.js';
 import { invalid, Problem, unauthorized } from './problem.js';
 import { bytesOf, decode, encode } from './protobuf.js';
@@ -31,6 +30,8 @@ const maxMessage = 16 << 20;
 /** What a call has at hand. */
 interface Call extends GrpcOptions {
   readonly message: Buffer;
+  /** The call's, or the caller's for it. */
+  readonly id: string;
   readonly outlet: GrpcOutlet;
 }
 
@@ -62,7 +63,7 @@ function health({ state, message, outlet }: Call): void {
   outlet.reply(encode([[1, state.trouble() === undefined ? 1 : 2]]));
 }
 
-function answer({ state, log, message, outlet }: Call, read: typeof chatAsk | typeof textAsk): void {
+function answer({ state, log, message, id, outlet }: Call, read: typeof chatAsk | typeof textAsk): void {
   const served = state.need();
   let body: unknown;
   try {
@@ -71,7 +72,6 @@ function answer({ state, log, message, outlet }: Call, read: typeof chatAsk | ty
     throw invalid(`json_body is not JSON: ${(error as Error).message}`, null, 'invalid_json');
   }
   const ask = read(body);
-  const id = randomBytes(12).toString('hex');
   const session = begin(served, ask, id, { log, transport: 'grpc' }, replyTo(outlet, ask));
   outlet.onGone(() => session.gone());
 }
@@ -189,7 +189,8 @@ async function handle(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, o
     const method = methods[path];
     if (method === undefined) throw new GrpcError(status.unimplemented, `There is no ${path.slice(0, 100)}.`);
     if (!method.open && !allowed(headers.authorization, options.key)) throw unauthorized();
-    method.handle({ ...options, message: unframe(await received(stream)), outlet });
+    const message = unframe(await received(stream));
+    method.handle({ ...options, message, id: requestId(headers['x-request-id']), outlet });
   } catch (error) {
     outlet.fail(refusal(error, options.log));
   }

@@ -1,11 +1,10 @@
 /** The OpenAI API over HTTP/1.1. */
-import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Door } from './door.js';
 import { allowed } from './key.js';
-import type { Log } from './log.js';
+import { type Log, requestId } from './log.js';
 import { broken, invalid, Problem, unauthorized } from './problem.js';
 import { replyTo } from './reply.js';
 import { chatAsk, textAsk } from './request.js';
@@ -101,14 +100,8 @@ async function answer(
   if (response.destroyed) session.gone();
 }
 
-/** The caller's id where it is a sane one, so that its logs and ours can be laid side by side. */
-function idOf(request: IncomingMessage): string {
-  const given = request.headers['x-request-id'];
-  return typeof given === 'string' && /^[\w.:-]{1,64}$/.test(given) ? given : randomBytes(12).toString('hex');
-}
-
 async function handle(request: IncomingMessage, response: ServerResponse, options: HttpOptions): Promise<void> {
-  const id = idOf(request);
+  const id = requestId(request.headers['x-request-id']);
   response.setHeader('x-request-id', id);
   try {
     const route = routes[(request.url ?? '').split('?', 1)[0]!];

@@ -41,7 +41,10 @@ export async function revisionOf(setup: Setup, world: World): Promise<string> {
 
 async function modelsOf(setup: Setup, world: World): Promise<readonly ServedModel[]> {
   const revision = await revisionOf(setup, world);
-  return [{ id: setup.model.id, versions: [{ name: 'blue', revision, weight: 100, peers: [setup.engine] }] }];
+  const { host, port, grpcPort } = setup.engine;
+  const asked = grpcPort === undefined ? {} : ({ protocol: 'grpc' } as const);
+  const peers = [{ host, port: grpcPort ?? port }];
+  return [{ id: setup.model.id, versions: [{ name: 'blue', revision, ...asked, weight: 100, peers }] }];
 }
 
 export async function configured(setup: Setup, world: World): Promise<Configured> {

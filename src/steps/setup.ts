@@ -1,7 +1,7 @@
 /** What shall be so on this machine: decided once, before the plan, from configuration, facts and what stood before. */
 import type { Config } from '../config/config.js';
 import { ownFiles, type TlsFiles } from '../gateway/tls.js';
-import type { RememberedWish } from '../targets/deployment.js';
+import type { EngineAddress, RememberedWish } from '../targets/deployment.js';
 import type { Places } from '../world.js';
 
 /** The processes of the local target that write a log; the supervisor watches the other two. */
@@ -26,7 +26,7 @@ export interface Setup {
   readonly config: Config;
   readonly wish: RememberedWish;
   readonly model: { readonly id: string; readonly file: string; readonly source: ModelSource };
-  readonly engine: { readonly host: string; readonly port: number };
+  readonly engine: EngineAddress;
   readonly gateway: { readonly host: string; readonly port: number; readonly adminPort: number };
 }
 

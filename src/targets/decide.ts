@@ -4,7 +4,7 @@ import { UserError } from '../errors.js';
 import { say } from '../say.js';
 import type { ModelSource, Setup } from '../steps/setup.js';
 import type { World } from '../world.js';
-import type { Deployment, RememberedWish } from './deployment.js';
+import type { Deployment, EngineAddress, RememberedWish } from './deployment.js';
 
 export interface Wish {
   readonly config: Config;
@@ -38,6 +38,14 @@ export const portTaken = (port: number): UserError =>
     exit: 'unready',
   });
 
+/** The inner ports of before; a new one where there was none. */
+async function engineAddress(wish: Wish, before: Deployment | undefined, world: World): Promise<EngineAddress> {
+  const free = () => world.processes.freePort();
+  const { host, port } = before?.engine ?? { host: '127.0.0.1', port: await free() };
+  if (wish.config.engine.protocol === 'http') return { host, port };
+  return { host, port, grpcPort: before?.engine.grpcPort ?? (await free()) };
+}
+
 export interface Chosen {
   readonly id: string;
   /** Absolute. */
@@ -55,7 +63,7 @@ export async function decide(wish: Wish, model: Chosen, before: Deployment | und
     config: wish.config,
     wish: wish.remembered,
     model,
-    engine: before?.engine ?? { host: '127.0.0.1', port: await world.processes.freePort() },
+    engine: await engineAddress(wish, before, world),
     gateway: {
       host: wish.config.gateway.host,
       port,

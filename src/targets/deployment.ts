@@ -14,11 +14,19 @@ export interface Deployment {
   /** Absolute path of the CA that the endpoint's certificate is from; absent: one that the system knows, or HTTP. */
   readonly ca?: string;
   readonly gateway: { readonly host: string; readonly port: number; readonly adminPort: number };
-  readonly engine: { readonly host: string; readonly port: number };
+  readonly engine: EngineAddress;
   /** What was asked for: the next `init` starts from it. */
   readonly wish: RememberedWish;
   /** ISO 8601, UTC. */
   readonly createdAt: string;
+}
+
+export interface EngineAddress {
+  readonly host: string;
+  /** HTTP: also health and metrics. */
+  readonly port: number;
+  /** There when the gateway asks over gRPC. */
+  readonly grpcPort?: number;
 }
 
 export interface RememberedWish {

@@ -91,6 +91,14 @@ describe('gRPC', () => {
     expect(json(chunk!)).toMatchObject({ object: 'chat.completion', choices: [{ message: { role: 'assistant' } }] });
   });
 
+  it('takes the id of the caller into its log', async () => {
+    const named = key.clone();
+    named.set('x-request-id', 'of-the-caller.1');
+    const call = client.ChatComplete!(request({ max_tokens: 1 }), named) as grpc.ClientReadableStream<Chunk>;
+    expect(json((await collect(call))[0]!).id).toBe('chatcmpl-of-the-caller.1');
+    await expect.poll(() => engine.log.some(({ id }) => id === 'of-the-caller.1'), patience).toBe(true);
+  });
+
   it('completes text', async () => {
     const body = { json_body: Buffer.from(JSON.stringify({ model: 'demo', prompt: 'The stone', seed: 1 })) };
     const [chunk] = await collect(client.Complete!(body, key));

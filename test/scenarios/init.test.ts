@@ -20,6 +20,26 @@ async function journal(world: FakeWorld): Promise<{ event: string; action?: stri
     .map((line) => JSON.parse(line));
 }
 
+it('has the gateway ask over gRPC where that is wanted, and back, with the smallest change', async () => {
+  const world = machine();
+  await world.files.makeDir('/work');
+  const read = async (name: string) => JSON.parse(await world.files.read(`${home}/${name}`));
+  const asked = async (protocol: string) => {
+    await world.files.write('/work/d.yaml', `version: 1\nmodel: {id: demo}\nengine: {protocol: ${protocol}}\n`);
+    expect(await type(world, 'init --config d.yaml --yes --no-smoke')).toBe(0);
+    const [version] = (await read('gateway/settings.json')).models[0].versions;
+    return { engine: await read('engine/engine.json'), version };
+  };
+  const before = await asked('http');
+  expect([before.engine.grpcPort, before.version.protocol]).toEqual([undefined, undefined]);
+  const grpc = await asked('grpc');
+  const { grpcPort } = grpc.engine;
+  expect(grpc.engine).toEqual({ ...before.engine, grpcPort: expect.any(Number) });
+  expect(grpc.version).toEqual({ ...before.version, protocol: 'grpc', peers: [{ host: '127.0.0.1', port: grpcPort }] });
+  expect(grpcPort).not.toBe(grpc.engine.port);
+  expect(await asked('http')).toEqual(before);
+});
+
 describe('init on a bare machine', () => {
   it('brings everything up and says what to do with it', async () => {
     const world = machine();

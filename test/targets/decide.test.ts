@@ -46,6 +46,18 @@ describe('the port', () => {
   });
 });
 
+it('has a port for gRPC while that is asked for, the same one each time', async () => {
+  const asked = (protocol: string) => ({
+    ...wish(),
+    config: merge(undefined, [{ path: 'engine.protocol', value: protocol, flag: '--x' }]).config,
+  });
+  const { engine } = await decide(asked('grpc'), demo, before, fakeWorld());
+  expect(engine).toEqual({ ...before.engine, grpcPort: expect.any(Number) });
+  const again = await decide(asked('grpc'), demo, { ...before, engine }, fakeWorld());
+  expect(again.engine).toEqual(engine);
+  expect((await decide(asked('http'), demo, { ...before, engine }, fakeWorld())).engine).toEqual(before.engine);
+});
+
 it('keeps the inner ports of before, so that a second run changes nothing', async () => {
   const setup = await decide(wish(), demo, before, fakeWorld());
   expect(setup.engine).toEqual(before.engine);

@@ -25,6 +25,8 @@ const layers: Readonly<Record<string, number>> = {
   'src/targets/': 1,
   'src/gateway/': 1,
   'src/audit/': 1,
+  'src/install/': 1,
+  'src/manifests/': 1,
   'src/plan/step.ts': 1,
   'src/bench/': 1,
   'src/supervisor/stack.ts': 1,

@@ -77,10 +77,36 @@ const rookNeedsThree: Rule = ({ hosts: { machines }, kubernetes: { storage } }) 
   return [{ path: 'kubernetes.storage', text }];
 };
 
+/** Nothing is taken that nobody named: a disk that Ceph takes is wiped. */
+const rookNeedsDevices: Rule = ({ target, hosts: { machines }, kubernetes: { storage, storageDevices } }) => {
+  const names = Object.keys(machines).filter((name) => machines[name]!.roles.includes('storage'));
+  const rook = storage === 'rook' || (storage === 'auto' && names.length >= 3);
+  if (target !== 'kubernetes' || !rook) return [];
+  return names
+    .filter((name) => !storageDevices[name])
+    .map((name) => ({
+      path: `kubernetes.storageDevices.${name}`,
+      text: say(
+        'is needed: the disks of this storage host that Ceph may take (ls -l /dev/disk/by-id)',
+        '必须提供：该存储主机上允许 Ceph 使用的磁盘（ls -l /dev/disk/by-id）',
+      ),
+    }));
+};
+
+const devicesAreOfHosts: Rule = ({ hosts: { machines }, kubernetes: { storageDevices } }) =>
+  Object.keys(storageDevices)
+    .filter((name) => !machines[name]?.roles.includes('storage'))
+    .map((name) => ({
+      path: `kubernetes.storageDevices.${name}`,
+      text: say('is no machine with the role storage', '不是具有 storage 角色的主机'),
+    }));
+
 export const clusterRules: readonly Rule[] = [
   aControlPlane,
   addressesDiffer,
   rangesHold,
   hostsOutsideRanges,
   rookNeedsThree,
+  rookNeedsDevices,
+  devicesAreOfHosts,
 ];

@@ -8,6 +8,7 @@ import { engine } from './engine.js';
 import { gateway } from './gateway.js';
 import { hosts } from './hosts.js';
 import { kubernetes } from './kubernetes.js';
+import { mirrors } from './mirrors.js';
 import { model } from './model.js';
 import { redisRules } from './redis.js';
 import type { Rule } from './rule.js';
@@ -47,6 +48,7 @@ export const schema = object(
     gateway,
     hosts,
     kubernetes,
+    mirrors,
   },
   { says: say('Configuration of deepseek-deploy.', 'deepseek-deploy 的配置。') },
 );

@@ -1,6 +1,6 @@
 /** The cluster that `init --target kubernetes` makes. */
 import { say } from '../say.js';
-import { boolean, type Infer, object, oneOf, string } from './schema.js';
+import { boolean, type Infer, list, map, object, oneOf, string } from './schema.js';
 
 const cidr = {
   regexp: '^\\d{1,3}(\\.\\d{1,3}){3}/\\d{1,2}$',
@@ -42,8 +42,11 @@ export const kubernetes = object(
       ),
       initial: true,
     }),
-    gpuLayer: oneOf(['device-plugin', 'operator', 'none'], {
-      says: say('How GPUs are offered to pods.', '向 Pod 提供 GPU 的方式。'),
+    gpuLayer: oneOf(['device-plugin', 'none'], {
+      says: say(
+        'How GPUs are offered to pods. none: by what you install yourself, such as the GPU operator.',
+        '向 Pod 提供 GPU 的方式。none：由您自行安装的组件提供，例如 GPU operator。',
+      ),
       initial: 'device-plugin',
     }),
     driver: oneOf(['check', 'install'], {
@@ -67,6 +70,30 @@ export const kubernetes = object(
       ),
       initial: 'auto',
     }),
+    storageDevices: map(
+      list(
+        string({
+          says: say('A raw device without a file system on it.', '没有文件系统的裸设备。'),
+          pattern: {
+            regexp: '^/dev/disk/by-id/[A-Za-z0-9._:+@-]+$',
+            means: say('a stable name: /dev/disk/by-id/…', '稳定的设备名：/dev/disk/by-id/…'),
+          },
+          max: 200,
+        }),
+        { says: say('Its devices.', '该主机的设备。'), min: 1, max: 64 },
+      ),
+      {
+        says: say(
+          'The disks that Ceph may take, by the name of the host; all that is on them is lost.',
+          '允许 Ceph 使用的磁盘，以主机名为键；盘上数据将全部丢失。',
+        ),
+        keys: {
+          regexp: '^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$',
+          means: say('the name of a host', '主机名'),
+        },
+        initial: {},
+      },
+    ),
     allowCgroupV1: boolean({
       says: say(
         'Run on hosts with control groups of version 1, which Kubernetes is about to drop.',

@@ -1,21 +1,10 @@
 import { isSupply, show as showCommand } from '../command.js';
 import { UserError } from '../errors.js';
 import { say, type Text } from '../say.js';
-import type { Result, World } from '../world.js';
-import type { Action } from './step.js';
+import type { World } from '../world.js';
+import { type Action, tail } from './step.js';
 
 const pollMs = 150;
-const tailLines = 12;
-
-/** The last lines of what a command wrote, for people and for the journal. */
-export const tail = ({ stdout, stderr }: Result): string =>
-  `${stdout}\n${stderr}`
-    .split('\n')
-    .map((line) => line.trimEnd())
-    .filter(Boolean)
-    .slice(-tailLines)
-    .join('\n');
-
 export type Note = (text: Text) => void;
 
 /**

@@ -66,6 +66,17 @@ export class NotYet extends Error {
 export const needed = <C>(steps: readonly Step<C>[], context: C): readonly Step<C>[] =>
   steps.filter((step) => step.needed?.(context) ?? true);
 
+const tailLines = 12;
+
+/** The last lines of what a command wrote, for people and for the journal. */
+export const tail = ({ stdout, stderr }: Result): string =>
+  `${stdout}\n${stderr}`
+    .split('\n')
+    .map((line) => line.trimEnd())
+    .filter(Boolean)
+    .slice(-tailLines)
+    .join('\n');
+
 const octal = (mode: number): string => mode.toString(8).padStart(4, '0');
 
 const contentName = (content: string | Supply | Made): string =>

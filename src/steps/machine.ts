@@ -1,6 +1,7 @@
 /** One host of a cluster as the steps see it, and what the whole cluster shall be. */
 import type { Role } from '../config/hosts.js';
 import type { Kubernetes } from '../config/kubernetes.js';
+import type { Sources } from '../install/sources.js';
 import type { Action, Step } from '../plan/step.js';
 import type { HostFacts } from '../probes/host.js';
 import type { Text } from '../say.js';
@@ -12,11 +13,15 @@ export interface Peer {
   /** Where the other nodes reach it: an IP address of its own. */
   readonly address: string;
   readonly roles: readonly Role[];
+  /** It has GPUs of NVIDIA's. */
+  readonly gpu: boolean;
 }
 
 export interface Cluster {
   readonly name: string;
   readonly settings: Kubernetes;
+  /** Where packages, images and manifests come from. */
+  readonly sources: Sources;
   /** In the order of the configuration; the first control plane is the one that is made by `kubeadm init`. */
   readonly machines: readonly Peer[];
   /** The world of the first control plane: tokens are made there, and the API is asked there. */
@@ -54,8 +59,9 @@ export interface NodeStep extends Step<Machine> {
 export const isFirst = ({ name, cluster }: Machine): boolean =>
   cluster.machines.find(({ roles }) => roles.includes('control-plane'))?.name === name;
 
-const hasGpu = ({ facts }: Machine): boolean =>
-  (facts.gpu?.picture.gpus.length ?? 0) > 0 || (facts.pci?.length ?? 0) > 0;
+/** Whether NVIDIA's devices were seen, with or without a driver. */
+export const hasGpu = (facts: HostFacts): boolean =>
+  (facts.gpu?.picture.gpus.length ?? 0) > 0 || facts.pci?.some(({ kind }) => kind === 'gpu') === true;
 
 /** Whether a step is one of this host's. */
 export function isOn(step: NodeStep, machine: Machine): boolean {
@@ -67,7 +73,7 @@ export function isOn(step: NodeStep, machine: Machine): boolean {
     case 'joining':
       return !isFirst(machine);
     case 'gpu':
-      return hasGpu(machine);
+      return machine.gpu;
     case 'storage':
       return machine.roles.includes('storage');
   }

@@ -1,0 +1,66 @@
+/** The driver's packages for a system and a card, and the toolkit's. */
+import type { HostFacts } from '../probes/host.js';
+import type { Distribution } from './distribution.js';
+import type { Package } from './packages.js';
+import { versions } from './pins.js';
+
+export const nouveauFile = '/etc/modprobe.d/deepseek-deploy-nouveau.conf';
+/** The kernel's own driver of these cards holds them fast. */
+export const nouveauText = 'blacklist nouveau\noptions nouveau modeset=0\n';
+
+/** NVIDIA's device ids of Turing and newer begin here. */
+const firstOpen = 0x1e00;
+
+/** Turing and newer have open modules, Blackwell has no others; Volta and older have the closed ones alone. */
+export const flavourOf = ({ pci = [] }: Pick<HostFacts, 'pci'>): 'open' | 'closed' =>
+  pci.some(({ kind, id }) => kind === 'gpu' && Number.parseInt(id, 16) < firstOpen) ? 'closed' : 'open';
+
+export interface DriverPlan {
+  /** Scripts that choose the branch before anything is installed. */
+  readonly before: readonly string[];
+  readonly packages: readonly Package[];
+}
+
+const branch = versions.driverBranch;
+
+/** @param kernel `uname -r`: modules built on the host need its headers */
+export function driverPackages(
+  { id, version, family }: Distribution,
+  facts: Pick<HostFacts, 'pci'>,
+  kernel: string,
+): DriverPlan {
+  const closed = flavourOf(facts) === 'closed';
+  const named = (...names: readonly string[]): readonly Package[] => names.map((name) => ({ name }));
+  if (id === 'ubuntu') {
+    // Prebuilt and signed: they load under Secure Boot too.
+    const open = closed ? '' : '-open';
+    return {
+      before: [],
+      packages: named(
+        `linux-modules-nvidia-${branch}-server${open}-${kernel}`,
+        `nvidia-headless-no-dkms-${branch}-server${open}`,
+        `nvidia-utils-${branch}-server`,
+      ),
+    };
+  }
+  const driver = closed ? 'cuda-drivers' : 'nvidia-open';
+  if (family === 'apt') {
+    return { before: [], packages: named(`linux-headers-${kernel}`, `nvidia-driver-pinning-${branch}`, driver) };
+  }
+  const headers = [`kernel-devel-${kernel}`, 'kernel-headers', 'gcc', 'make'];
+  if (version === '9') {
+    const stream = closed ? `${branch}-dkms` : `${branch}-open`;
+    return { before: [`dnf module enable -y nvidia-driver:${stream}`], packages: named(...headers, driver) };
+  }
+  // Modules of dnf are gone in RHEL 10.
+  const lock = `dnf install -y python3-dnf-plugin-versionlock && dnf versionlock add '*nvidia*${branch}*'`;
+  return { before: [lock], packages: named(...headers, driver) };
+}
+
+/** All four of one version: they depend on one another without saying which. */
+export const toolkitPackages: readonly Package[] = [
+  'nvidia-container-toolkit',
+  'nvidia-container-toolkit-base',
+  'libnvidia-container-tools',
+  'libnvidia-container1',
+].map((name) => ({ name, version: versions.toolkit }));

@@ -1,0 +1,73 @@
+/**
+ * What is installed, in which version, and whose signature is trusted: the one place of versions and fingerprints.
+ * As of 2026-11-23: Kubernetes 1.36 is the newest minor that both Rook 1.20 (1.31 to 1.36) and NVIDIA's GPU software
+ * (1.33 to 1.36) are validated for; it needs containerd 2.2 or later (containerd's RELEASES.md).
+ */
+export const versions = {
+  kubernetes: '1.36.4',
+  /** A pod's first process; what kubeadm 1.36 brings. */
+  pause: '3.10.2',
+  /** Of the LTS line 2.3, supported to 2028-04. */
+  containerd: '2.3.4',
+  docker: '29.*',
+  toolkit: '1.20.0',
+  /** R580, supported to 2028-08: the last that drives Volta, the first of CUDA 13. */
+  driverBranch: '580',
+  flannel: 'v0.28.9',
+  flannelCni: 'v1.9.1-flannel3',
+  calico: 'v3.32.1',
+  devicePlugin: 'v0.20.0',
+  /** The exporter's version, then DCGM's. */
+  dcgmExporter: '4.6.0-4.8.3-distroless',
+  localPath: 'v0.0.37',
+  rook: 'v1.20.6',
+  ceph: 'v20.2.4',
+} as const;
+
+export interface Pinned {
+  /** Below the address of raw files of GitHub. */
+  readonly path: string;
+  /** Lower-case hex. */
+  readonly sha256: string;
+}
+
+/** Manifests that are taken as their authors publish them. */
+export const manifests = {
+  calico: {
+    path: `projectcalico/calico/${versions.calico}/manifests/calico.yaml`,
+    sha256: 'a1df919d9721cf667accdc3e72848911b0cb25cfab7d2478ad0c996302c95744',
+  },
+  rookCrds: {
+    path: `rook/rook/${versions.rook}/deploy/examples/crds.yaml`,
+    sha256: '7fa7462d44b35d636703a03a88120030692a06a05ac91ec253200cb4ae8c37cf',
+  },
+  rookCommon: {
+    path: `rook/rook/${versions.rook}/deploy/examples/common.yaml`,
+    sha256: '2d59b3093446dcf7dd69c73ebaef2d41e8cdfd14af564c2e885d49ab8d190457',
+  },
+  rookCsi: {
+    path: `rook/rook/${versions.rook}/deploy/examples/csi-operator.yaml`,
+    sha256: 'de0bf9160c8370220353d7140a4b60ee6d4b8eda5e260f395fd00cbdc1059ffb',
+  },
+  rookOperator: {
+    path: `rook/rook/${versions.rook}/deploy/examples/operator.yaml`,
+    sha256: 'c69bb7309b6dfc34a1eeab658a1f9c825c7d156fb26dc1a6a824f6a9735761a4',
+  },
+} as const satisfies Readonly<Record<string, Pinned>>;
+
+/** Primary keys that sign repositories, as `gpg --show-keys --with-colons` prints them. */
+export const fingerprints = {
+  dockerDeb: '9DC858229FC7DD38854AE2D88D81803C0EBFCD88',
+  dockerRpm: '060A61C51B558A7F742B77AAC52FEB6B621E9F35',
+  kubernetes: 'DE15B14486CD377B9E876E1A234654DA9A296436',
+  toolkit: 'C95B321B61E88C1809C4F759DDCAE044F796ECB0',
+} as const;
+
+/** NVIDIA signs the driver's repository of each system with a key of its own. Ubuntu has the driver itself. */
+export const driverKeys: Readonly<Record<string, { readonly file: string; readonly fingerprint?: string }>> = {
+  debian12: { file: '3bf863cc.pub', fingerprint: 'EB693B3035CD5710E231E123A4B469963BF863CC' },
+  debian13: { file: '8793F200.pub', fingerprint: '02182E60104FCDC26EAE1B8597A5D4CB8793F200' },
+  rhel9: { file: 'D42D0685.pub', fingerprint: '610C7B14E068A878070DA4E99CD0A493D42D0685' },
+  // Its fingerprint could not be confirmed by a second source: whoever wants it states it (mirrors.keys.driver).
+  rhel10: { file: 'CDF6BA43.pub' },
+};

@@ -1,0 +1,111 @@
+/** A package repository on a host: its key, checked by fingerprint, and the file that names it. */
+import type { Command } from '../command.js';
+import type { Distribution } from './distribution.js';
+import { repositoryId } from './packages.js';
+import type { Repository } from './sources.js';
+
+const head = '# Written by deepseek-deploy; `deepseek-deploy reset` removes it.\n';
+
+export const keyFile = (repository: Repository, { family }: Distribution): string =>
+  family === 'apt'
+    ? `/etc/apt/keyrings/${repositoryId(repository)}.asc`
+    : `/etc/pki/rpm-gpg/RPM-GPG-KEY-${repositoryId(repository)}`;
+
+export const sourceFile = (repository: Repository, { family }: Distribution): string =>
+  family === 'apt'
+    ? `/etc/apt/sources.list.d/${repositoryId(repository)}.sources`
+    : `/etc/yum.repos.d/${repositoryId(repository)}.repo`;
+
+/** What the file says: deb822 of apt(5) sources.list, or a section of dnf.conf(5). */
+export function sourceText(repository: Repository, distribution: Distribution): string {
+  const { address, suite, component, key, signed, held } = repository;
+  const file = keyFile(repository, distribution);
+  const lines =
+    distribution.family === 'apt'
+      ? [
+          'Types: deb',
+          `URIs: ${address}`,
+          `Suites: ${suite}`,
+          ...(component ? [`Components: ${component}`] : []),
+          `Architectures: ${distribution.arch}`,
+          key ? `Signed-By: ${file}` : 'Trusted: yes',
+        ]
+      : [
+          `[${repositoryId(repository)}]`,
+          `name=${repositoryId(repository)}`,
+          `baseurl=${address}`,
+          'enabled=1',
+          `gpgcheck=${key && signed === 'packages' ? 1 : 0}`,
+          // A signed list has the hashes of its packages.
+          `repo_gpgcheck=${key && signed === 'list' ? 1 : 0}`,
+          ...(key ? [`gpgkey=file://${file}`] : []),
+          ...(held.length > 0 ? [`exclude=${held.join(' ')}`] : []),
+        ];
+  return `${head}${lines.join('\n')}\n`;
+}
+
+// Of each primary key in the file: one that nobody pinned would be trusted as well.
+const fingerprints = `gpg --batch --show-keys --with-colons "$1" | awk -F: '$1=="pub"{p=1} $1=="fpr"&&p{print $10;p=0}'`;
+
+/** Prints the fingerprints of the primary keys of a file, one a line. */
+export const fingerprintsScript = `[ ! -e "$1" ] || ${fingerprints}`;
+
+// $1: the place; $2: the address; $3: the fingerprint.
+export const fetchKeyScript = `set -eu
+t=$(mktemp); trap 'rm -f "$t"' EXIT
+curl -fsSL --retry 3 --connect-timeout 20 -o "$t" -- "$2" || exit 75
+is=$(set -- "$t"; ${fingerprints})
+[ "$is" = "$3" ] || { echo "$is"; exit 76; }
+grep -q '^-----BEGIN PGP PUBLIC KEY BLOCK' "$t" || { echo "$is, not in ASCII armour"; exit 76; }
+mkdir -p "\${1%/*}"
+install -m 644 "$t" "$1"`;
+
+/** Status 75: the key could not be fetched; 76: it is another key than the pinned one, whose fingerprint is printed. */
+export const fetchKey = (repository: Repository, distribution: Distribution): Command => ({
+  argv: [
+    'sh',
+    '-c',
+    fetchKeyScript,
+    'key',
+    keyFile(repository, distribution),
+    repository.key!.address,
+    repository.key!.fingerprint,
+  ],
+  sudo: true,
+  env: { LC_ALL: 'C.UTF-8' },
+  timeoutMs: 120_000,
+});
+
+/** Old instructions leave files behind that name the same repository with another key, which apt refuses outright. */
+export const setAsideScript = `set -eu
+[ -d "$1" ] || exit 0
+for file in "$1"/*; do
+  case $file in *.list|*.sources|*.repo) ;; *) continue ;; esac
+  [ "$file" != "$2" ] || continue
+  ! grep -qF -- "$3" "$file" || mv -- "$file" "$file.before-deepseek-deploy"
+done`;
+
+export function setAside(repository: Repository, distribution: Distribution): Command {
+  const file = sourceFile(repository, distribution);
+  const folder = file.slice(0, file.lastIndexOf('/'));
+  const bare = repository.address.replace(/^[a-z]+:\/\//, '').replace(/\/(?:\$basearch.*)?$/, '');
+  return { argv: ['sh', '-c', setAsideScript, 'set-aside', folder, file, bare], sudo: true };
+}
+
+// $1: the folder.
+const bringBackScript = `for file in "$1"/*.before-deepseek-deploy; do
+  [ ! -e "$file" ] || mv -- "$file" "\${file%.before-deepseek-deploy}"
+done`;
+
+export const bringBack = ({ family }: Distribution): Command => ({
+  argv: ['sh', '-c', bringBackScript, 'bring-back', family === 'apt' ? '/etc/apt/sources.list.d' : '/etc/yum.repos.d'],
+  sudo: true,
+});
+
+/** Reads the lists of what there is anew. */
+export const refresh = ({ family }: Distribution): Command => ({
+  argv: family === 'apt' ? ['apt-get', 'update', '-o', 'DPkg::Lock::Timeout=600'] : ['dnf', 'makecache', '-y'],
+  sudo: true,
+  env: { LC_ALL: 'C.UTF-8' },
+  timeoutMs: 600_000,
+});

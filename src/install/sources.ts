@@ -1,0 +1,192 @@
+/** Where things come from: every address that an install asks, after mirrors, or a bundle in their place. */
+import type { Mirrors } from '../config/mirrors.js';
+import { UserError } from '../errors.js';
+import { say } from '../say.js';
+import type { Distribution } from './distribution.js';
+import { driverKeys, fingerprints } from './pins.js';
+
+const repositoryNames = ['docker', 'kubernetes', 'toolkit', 'driver'] as const;
+export type RepositoryName = (typeof repositoryNames)[number];
+
+export interface Sources {
+  /** Addresses without a slash at the end. */
+  readonly packages: Readonly<Record<RepositoryName, string>>;
+  /** Of keys that sign a mirror of one's own, in place of the authors'. */
+  readonly keys: Readonly<Partial<Record<RepositoryName, string>>>;
+  /** Mirrors by the registry they stand for, in the order in which they are asked. */
+  readonly registries: Readonly<Record<string, readonly string[]>>;
+  /** Of raw files of GitHub. */
+  readonly manifests: string;
+  /**
+   * A folder on each host that holds all there is need of: packages/ (an apt or dnf repository) and images/ (OCI
+   * archives). Nothing else is asked then, and whoever put it there has checked it.
+   */
+  readonly bundle?: string;
+}
+
+const upstream: Sources = {
+  packages: {
+    docker: 'https://download.docker.com',
+    kubernetes: 'https://pkgs.k8s.io/core:/stable:',
+    toolkit: 'https://nvidia.github.io/libnvidia-container',
+    driver: 'https://developer.download.nvidia.com/compute/cuda/repos',
+  },
+  keys: {},
+  registries: {},
+  manifests: 'https://raw.githubusercontent.com',
+};
+
+/** Mirrors in mainland China, as of 2026-11-23; signatures and hashes stay those of the authors. */
+const cn: Sources = {
+  packages: {
+    docker: 'https://mirrors.aliyun.com/docker-ce',
+    kubernetes: 'https://mirrors.aliyun.com/kubernetes-new/core/stable',
+    // Tsinghua and Aliyun have none of 1.20.
+    toolkit: 'https://mirrors.ustc.edu.cn/libnvidia-container',
+    driver: 'https://developer.download.nvidia.cn/compute/cuda/repos',
+  },
+  keys: {},
+  registries: {
+    'docker.io': ['https://docker.m.daocloud.io'],
+    'gcr.io': ['https://gcr.m.daocloud.io'],
+    'ghcr.io': ['https://ghcr.m.daocloud.io'],
+    'nvcr.io': ['https://nvcr.m.daocloud.io'],
+    'quay.io': ['https://quay.m.daocloud.io'],
+    'registry.k8s.io': ['https://k8s.m.daocloud.io'],
+  },
+  manifests: 'https://files.m.daocloud.io/raw.githubusercontent.com',
+};
+
+const presets = { none: upstream, cn };
+
+const bare = (address: string): string => address.replace(/\/+$/, '');
+
+const given = <T extends object>(value: T): { [K in keyof T]?: Exclude<T[K], undefined> } =>
+  Object.fromEntries(Object.entries(value).filter(([, one]) => one !== undefined)) as never;
+
+/** What is said address by address takes the place of the preset's. */
+export function sourcesOf(mirrors: Mirrors): Sources {
+  if (typeof mirrors === 'string') return presets[mirrors];
+  const { preset, registries, manifests, keys } = mirrors;
+  const base = presets[preset];
+  const packages = Object.fromEntries(
+    repositoryNames.map((name) => [name, bare(mirrors[name] ?? base.packages[name])]),
+  ) as Sources['packages'];
+  const own = Object.fromEntries(Object.entries(registries).map(([name, list]) => [name, list.map(bare)]));
+  return {
+    packages,
+    keys: given(keys),
+    registries: { ...base.registries, ...own },
+    manifests: bare(manifests ?? base.manifests),
+  };
+}
+
+export interface Repository {
+  readonly name: RepositoryName | 'bundle';
+  readonly address: string;
+  /** Of apt: '/' where the address is the whole place. */
+  readonly suite: string;
+  readonly component?: string;
+  /** Without it the repository is trusted for where it lies: a checked bundle on the host's own disk. */
+  readonly key?: { readonly address: string; readonly fingerprint: string };
+  /** Whether rpm's signatures are on the packages, or on their list (which has their hashes). */
+  readonly signed: 'packages' | 'list';
+  /** Kept out of upgrades of the whole system. */
+  readonly held: readonly string[];
+}
+
+type Place = Pick<Repository, 'address' | 'suite' | 'component'> & {
+  readonly key: string;
+  readonly fingerprint?: string;
+};
+
+const docker = (base: string, { family, id, version, codename }: Distribution): Place =>
+  family === 'apt'
+    ? {
+        address: `${base}/linux/${id}`,
+        suite: codename!,
+        component: 'stable',
+        key: `${base}/linux/${id}/gpg`,
+        fingerprint: fingerprints.dockerDeb,
+      }
+    : {
+        // Mirrors have the packages of CentOS; those are the ones of all its kin.
+        address: `${base}/linux/centos/${version}/$basearch/stable`,
+        suite: '/',
+        key: `${base}/linux/centos/gpg`,
+        fingerprint: fingerprints.dockerRpm,
+      };
+
+const kubernetes = (base: string, { family }: Distribution, version: string): Place => {
+  const minor = /^\d+\.\d+/.exec(version)![0];
+  const { fingerprint } = { fingerprint: fingerprints.kubernetes };
+  return family === 'apt'
+    ? { address: `${base}/v${minor}/deb/`, suite: '/', key: `${base}/v${minor}/deb/Release.key`, fingerprint }
+    : {
+        address: `${base}/v${minor}/rpm/`,
+        suite: '/',
+        key: `${base}/v${minor}/rpm/repodata/repomd.xml.key`,
+        fingerprint,
+      };
+};
+
+const toolkit = (base: string, { family, arch }: Distribution): Place => ({
+  address: family === 'apt' ? `${base}/stable/deb/${arch}` : `${base}/stable/rpm/$basearch`,
+  suite: '/',
+  key: `${base}/gpgkey`,
+  fingerprint: fingerprints.toolkit,
+});
+
+function driver(base: string, { id, version, arch }: Distribution): Place {
+  const folder = `${base}/${id}${version}/${arch === 'amd64' ? 'x86_64' : 'sbsa'}`;
+  const { file, fingerprint } = driverKeys[`${id}${version}`]!;
+  return { address: folder, suite: '/', key: `${folder}/${file}`, ...(fingerprint ? { fingerprint } : {}) };
+}
+
+const held: Readonly<Record<RepositoryName, readonly string[]>> = {
+  docker: ['containerd.io'],
+  kubernetes: ['kubelet', 'kubeadm', 'kubectl', 'cri-tools', 'kubernetes-cni'],
+  toolkit: [],
+  driver: [],
+};
+
+/**
+ * One repository as a system of this kind needs it.
+ * @param version of Kubernetes: each minor has a repository of its own
+ * @throws UserError `repositories.key` (unready) where no fingerprint is known
+ */
+export function repositoryOf(
+  name: RepositoryName,
+  sources: Sources,
+  distribution: Distribution,
+  version: string,
+): Repository {
+  const bundle = sources.bundle;
+  if (bundle !== undefined) {
+    return { name: 'bundle', address: `file://${bundle}/packages`, suite: './', signed: 'packages', held: held[name] };
+  }
+  const places = { docker, kubernetes, toolkit, driver } as const;
+  const { key, fingerprint, ...place } = places[name](sources.packages[name], distribution, version);
+  const known = sources.keys[name] ?? fingerprint;
+  if (known === undefined) throw unknownKey(name, key);
+  return {
+    name,
+    ...place,
+    key: { address: key, fingerprint: known },
+    signed: name === 'toolkit' ? 'list' : 'packages',
+    held: held[name],
+  };
+}
+
+const unknownKey = (name: RepositoryName, key: string): UserError =>
+  new UserError(
+    'repositories.key',
+    say(`No fingerprint is known here for the key ${key}.`, `此处没有密钥 ${key} 的指纹。`),
+    {
+      exit: 'unready',
+      hint: say(
+        `Compare it with what NVIDIA publishes, then set mirrors.keys.${name}; or install the driver by hand.`,
+        `请与 NVIDIA 公布的指纹核对后设置 mirrors.keys.${name}，或手动安装驱动。`,
+      ),
+    },
+  );

@@ -1,0 +1,108 @@
+/** Volumes in a folder of the node that uses them: rancher's local-path provisioner. */
+import { versions } from '../install/pins.js';
+import { account, type KubeObject, namespace } from './object.js';
+
+export const localPathNamespace = 'local-path-storage';
+export const localPathName = 'local-path-provisioner';
+export const localPathFolder = '/opt/local-path-provisioner';
+
+const config = {
+  nodePathMap: [{ node: 'DEFAULT_PATH_FOR_NON_LISTED_NODES', paths: [localPathFolder] }],
+};
+
+/** Runs on the node where the volume lies or shall lie; VOL_DIR is its folder. */
+const helperPod = {
+  apiVersion: 'v1',
+  kind: 'Pod',
+  metadata: { name: 'helper-pod' },
+  spec: {
+    priorityClassName: 'system-node-critical',
+    tolerations: [{ operator: 'Exists' }],
+    containers: [{ name: 'helper-pod', image: 'docker.io/library/busybox:1.37', imagePullPolicy: 'IfNotPresent' }],
+  },
+};
+
+export const localPath = (): readonly KubeObject[] => [
+  namespace(localPathNamespace, 'privileged'),
+  ...account(localPathName, localPathNamespace, [
+    {
+      apiGroups: [''],
+      resources: ['nodes', 'persistentvolumeclaims', 'configmaps', 'pods', 'pods/log'],
+      verbs: ['get', 'list', 'watch'],
+    },
+    {
+      apiGroups: [''],
+      resources: ['persistentvolumes'],
+      verbs: ['get', 'list', 'watch', 'create', 'patch', 'update', 'delete'],
+    },
+    { apiGroups: [''], resources: ['events'], verbs: ['create', 'patch'] },
+    { apiGroups: ['storage.k8s.io'], resources: ['storageclasses'], verbs: ['get', 'list', 'watch'] },
+  ]),
+  {
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind: 'Role',
+    metadata: { name: localPathName, namespace: localPathNamespace },
+    rules: [
+      {
+        apiGroups: [''],
+        resources: ['pods'],
+        verbs: ['get', 'list', 'watch', 'create', 'patch', 'update', 'delete'],
+      },
+    ],
+  },
+  {
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind: 'RoleBinding',
+    metadata: { name: localPathName, namespace: localPathNamespace },
+    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: localPathName },
+    subjects: [{ kind: 'ServiceAccount', name: localPathName, namespace: localPathNamespace }],
+  },
+  {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name: 'local-path-config', namespace: localPathNamespace },
+    data: {
+      'config.json': JSON.stringify(config),
+      setup: '#!/bin/sh\nset -eu\nmkdir -m 0777 -p "$VOL_DIR"\n',
+      teardown: '#!/bin/sh\nset -eu\nrm -rf "$VOL_DIR"\n',
+      'helperPod.yaml': JSON.stringify(helperPod),
+    },
+  },
+  {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name: localPathName, namespace: localPathNamespace },
+    spec: {
+      replicas: 1,
+      selector: { matchLabels: { app: localPathName } },
+      template: {
+        metadata: { labels: { app: localPathName } },
+        spec: {
+          serviceAccountName: localPathName,
+          containers: [
+            {
+              name: 'provisioner',
+              image: `docker.io/rancher/local-path-provisioner:${versions.localPath}`,
+              command: ['local-path-provisioner', 'start', '--config', '/etc/config/config.json'],
+              env: [
+                { name: 'POD_NAMESPACE', valueFrom: { fieldRef: { fieldPath: 'metadata.namespace' } } },
+                { name: 'CONFIG_MOUNT_PATH', value: '/etc/config/' },
+              ],
+              volumeMounts: [{ name: 'config', mountPath: '/etc/config/' }],
+            },
+          ],
+          volumes: [{ name: 'config', configMap: { name: 'local-path-config' } }],
+        },
+      },
+    },
+  },
+  {
+    apiVersion: 'storage.k8s.io/v1',
+    kind: 'StorageClass',
+    metadata: { name: 'local-path', annotations: { 'storageclass.kubernetes.io/is-default-class': 'true' } },
+    provisioner: 'rancher.io/local-path',
+    // The node of the pod decides where it lies.
+    volumeBindingMode: 'WaitForFirstConsumer',
+    reclaimPolicy: 'Delete',
+  },
+];

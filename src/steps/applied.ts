@@ -1,0 +1,103 @@
+/** Objects in the cluster: held against what the API server has, applied by it, and waited for. */
+import type { Command } from '../command.js';
+import { UserError } from '../errors.js';
+import { ours } from '../install/packages.js';
+import type { Pinned } from '../install/pins.js';
+import { documentsOf, type KubeObject } from '../manifests/object.js';
+import { type Action, tail } from '../plan/step.js';
+import { say } from '../say.js';
+import type { Result, World } from '../world.js';
+import { ask, asRoot, kubectl, run } from './at-node.js';
+
+const manager = '--field-manager=deepseek-deploy';
+
+const diff = (from: string, stdin?: string): Command => kubectl(['diff', '--server-side', manager, '-f', from], stdin);
+
+/** Whether nothing would change. */
+export const areApplied = async (objects: readonly KubeObject[], world: World): Promise<boolean> =>
+  (await world.host.run(diff('-', documentsOf(objects)))).code === 0;
+
+/** Fields that somebody else set are set to ours: what is written here is what shall be. */
+const applyWords = ['apply', '--server-side', '--force-conflicts', manager, '-f'];
+
+export const applyObjects = (objects: readonly KubeObject[]): Action =>
+  run(kubectl([...applyWords, '-'], documentsOf(objects), 120_000));
+
+export interface Workload {
+  readonly namespace: string;
+  /** 'daemonset/kube-flannel' */
+  readonly name: string;
+}
+
+const rollout = ({ namespace, name }: Workload): Command =>
+  kubectl(['-n', namespace, 'rollout', 'status', name, '--watch=false']);
+
+/** Whether every pod of it runs as it shall; the status alone is 0 while it is still on its way. */
+export const isRolledOut = async (workload: Workload, world: World): Promise<boolean> =>
+  /successfully rolled out|roll out complete/.test((await world.host.run(rollout(workload))).stdout);
+
+/** Images of GPU software are large. */
+const rolloutMs = 20 * 60_000;
+
+export const untilRolledOut = (workload: Workload, timeoutMs = rolloutMs): Action => ({
+  kind: 'wait',
+  what: say(workload.name, workload.name),
+  timeoutMs,
+  until: async (world) => {
+    const { stdout, stderr } = await world.host.run(rollout(workload));
+    const words = (stdout || stderr).trim().split('\n').at(-1) ?? '';
+    return /successfully rolled out|roll out complete/.test(stdout) || say(words, words);
+  },
+});
+
+const fileOf = ({ path }: Pinned): string => `${ours}/manifests/${path.split('/').slice(1).join('-')}`;
+
+export const hashScript = '[ ! -e "$1" ] || sha256sum <"$1" | cut -d" " -f1';
+
+/** Whether a manifest of others is there with its hash, and in effect. */
+export async function isPinnedApplied(manifest: Pinned, world: World): Promise<boolean> {
+  const file = fileOf(manifest);
+  if ((await ask(world, hashScript, file)).stdout.trim() !== manifest.sha256) return false;
+  return (await world.host.run(diff(file))).code === 0;
+}
+
+// $1: the place; $2: the address; $3: the hash.
+export const fetchScript = `set -eu
+[ "$(sha256sum <"$1" 2>/dev/null | cut -d' ' -f1)" != "$3" ] || exit 0
+t=$(mktemp); trap 'rm -f "$t"' EXIT
+curl -fsSL --retry 3 --connect-timeout 20 -o "$t" -- "$2" || exit 75
+is=$(sha256sum <"$t" | cut -d' ' -f1); [ "$is" = "$3" ] || { echo "$is"; exit 76; }
+mkdir -p -m 700 "\${1%/*}"; install -m 600 "$t" "$1"`;
+
+const fetchFailed =
+  (url: string) =>
+  (result: Result): UserError => {
+    const wrong = result.code === 76;
+    const why = tail(result);
+    return new UserError(
+      'manifest.fetch',
+      wrong
+        ? say(
+            `${url} is not what is pinned here: its sha256 is ${why}.`,
+            `${url} 与固定内容不符，其 sha256 为 ${why}。`,
+          )
+        : say(`${url} could not be fetched: ${why}`, `无法获取 ${url}：${why}`),
+      {
+        exit: 'network',
+        hint: say(
+          'Check the network of the host; another address: mirrors.manifests (mirrors: cn in mainland China).',
+          '请检查该主机的网络；可用 mirrors.manifests 换地址（中国大陆可用 mirrors: cn）。',
+        ),
+      },
+    );
+  };
+
+/** Fetched by the control plane, its hash checked, applied. @param base the address of raw files of GitHub */
+export function applyPinned(manifest: Pinned, base: string): readonly Action[] {
+  const file = fileOf(manifest);
+  const url = `${base}/${manifest.path}`;
+  return [
+    run(asRoot(fetchScript, [file, url, manifest.sha256], 300_000), fetchFailed(url)),
+    run(kubectl([...applyWords, file], undefined, 300_000)),
+  ];
+}

@@ -1,0 +1,71 @@
+/** What steps of a cluster's hosts share: commands as root, and what follows from where a host runs. */
+import type { Command } from '../command.js';
+import type { Wish } from '../install/containerd.js';
+import { type Distribution, distributionOf } from '../install/distribution.js';
+import { adminConfig, type ClusterWish, type NodeWish } from '../install/kubeadm.js';
+import type { Action } from '../plan/step.js';
+import type { Result, World } from '../world.js';
+import type { Machine, Peer } from './machine.js';
+
+/** A POSIX shell script as root; its words stay English. */
+export const asRoot = (script: string, args: readonly string[] = [], timeoutMs = 30_000): Command => ({
+  argv: ['sh', '-c', script, 'step', ...args],
+  sudo: true,
+  env: { LC_ALL: 'C.UTF-8', TZ: 'UTC' },
+  timeoutMs,
+});
+
+export const run = (command: Command, failed?: (result: Result) => import('../errors.js').UserError): Action => ({
+  kind: 'run',
+  command,
+  ...(failed ? { failed } : {}),
+});
+
+export const ask = (world: World, script: string, ...args: readonly string[]): Promise<Result> =>
+  world.host.run(asRoot(script, args));
+
+/** Whether a file of the host holds exactly this. */
+export const holds = async (world: World, path: string, content: string): Promise<boolean> =>
+  (await world.files.readIfAny(path)) === content;
+
+export const kubectl = (words: readonly string[], stdin?: string, timeoutMs = 60_000): Command => ({
+  argv: ['kubectl', '--kubeconfig', adminConfig, ...words],
+  sudo: true,
+  timeoutMs,
+  ...(stdin === undefined ? {} : { stdin }),
+});
+
+export const systemOf = (machine: Pick<Machine, 'name' | 'facts'>): Distribution =>
+  distributionOf(machine.name, machine.facts);
+
+/** A host that is a container shares clock, kernel settings and OOM scores with the machine below it. */
+export const inContainer = ({ facts }: Pick<Machine, 'facts'>): boolean =>
+  facts.virtualization?.container !== undefined;
+
+const systemdCgroup = ({ facts }: Pick<Machine, 'facts'>): boolean =>
+  !(facts.virtualization?.container !== undefined && facts.cgroup?.version === 1);
+
+export const containerdWish = (machine: Machine): Wish => ({
+  systemdCgroup: systemdCgroup(machine),
+  keepOomScore: inContainer(machine),
+});
+
+export const firstOf = ({ cluster }: Pick<Machine, 'cluster'>): Peer =>
+  cluster.machines.find(({ roles }) => roles.includes('control-plane'))!;
+
+/** An IPv6 address is bracketed before its port. */
+const withPort = (address: string): string => `${address.includes(':') ? `[${address}]` : address}:6443`;
+
+export const clusterWish = (machine: Machine): ClusterWish => ({
+  settings: machine.cluster.settings,
+  endpoint: withPort(firstOf(machine).address),
+  systemdCgroup: systemdCgroup(machine),
+  keepConntrack: inContainer(machine),
+});
+
+export const nodeWish = ({ name, address, roles, cluster }: Machine): NodeWish => ({
+  name,
+  address,
+  roles,
+  alone: cluster.machines.length === 1,
+});

@@ -1,0 +1,33 @@
+/** Docker Engine, a tool for people: it shares the containerd of the cluster, in a name space of its own. */
+import type { Package } from '../install/packages.js';
+import { versions } from '../install/pins.js';
+import { say } from '../say.js';
+import { ask, asRoot, run } from './at-node.js';
+import { installAll, lacking } from './installed.js';
+import type { NodeStep } from './machine.js';
+import { repositoryFor } from './repositories.js';
+
+const packages: readonly Package[] = [
+  { name: 'docker-ce', version: versions.docker, epoch: '5' },
+  { name: 'docker-ce-cli', version: versions.docker, epoch: '5' },
+  { name: 'docker-buildx-plugin' },
+  { name: 'docker-compose-plugin' },
+];
+
+/** The daemon's answer, not the client's. */
+export const dockerScript = `docker version --format '{{.Server.Version}}' 2>/dev/null`;
+
+export const docker: NodeStep = {
+  id: 'docker.install',
+  title: say('Docker Engine', 'Docker Engine'),
+  on: 'every',
+  needed: ({ cluster }) => cluster.settings.docker,
+  async done(machine, world) {
+    const [absent, daemon] = await Promise.all([lacking(packages, machine, world), ask(world, dockerScript)]);
+    return absent.length === 0 && /^\d/.test(daemon.stdout);
+  },
+  apply: async (machine) => [
+    installAll('docker.install', packages, machine, repositoryFor('docker', machine)),
+    run(asRoot('systemctl enable -q docker && systemctl start docker', [], 120_000)),
+  ],
+};

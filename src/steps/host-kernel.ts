@@ -1,0 +1,45 @@
+/** Kernel modules and settings that pods need, now and after the next boot. */
+import {
+  modules,
+  modulesFile,
+  modulesText,
+  readSysctls,
+  sysctlFile,
+  sysctlScript,
+  sysctls,
+  sysctlText,
+  wrong,
+} from '../install/kernel.js';
+import { say } from '../say.js';
+import type { World } from '../world.js';
+import { ask, asRoot, run } from './at-node.js';
+import type { NodeStep } from './machine.js';
+
+const settings = async (world: World): Promise<ReadonlyMap<string, number>> =>
+  readSysctls((await ask(world, sysctlScript, ...sysctls.map(({ key }) => key))).stdout);
+
+/** What is built in cannot be loaded, and need not be: the settings tell. */
+const load = 'for module; do modprobe "$module" 2>/dev/null || true; done';
+
+export const hostKernel: NodeStep = {
+  id: 'host.kernel',
+  title: say('Kernel modules and settings', '内核模块与参数'),
+  on: 'every',
+  async done(_, world) {
+    const [is, text] = await Promise.all([settings(world), world.files.readIfAny(modulesFile)]);
+    return wrong(is).length === 0 && text === modulesText;
+  },
+  async apply(_, world) {
+    return [
+      { kind: 'write', path: modulesFile, mode: 0o644, content: modulesText },
+      run(asRoot(load, modules)),
+      { kind: 'write', path: sysctlFile, mode: 0o644, content: sysctlText(await settings(world)) },
+      run(asRoot('sysctl -q -p "$1"', [sysctlFile])),
+    ];
+  },
+  undo: async () => [
+    { kind: 'remove', path: sysctlFile },
+    { kind: 'remove', path: modulesFile },
+  ],
+  leaves: say('kernel settings in effect until the next boot', '内核参数在下次重启前仍有效'),
+};

@@ -1,0 +1,30 @@
+/** Programs that the rest calls, and whatever of them the host lacks. */
+import { install, installFailed } from '../install/packages.js';
+import { absentScript, packagesFor, programs } from '../install/programs.js';
+import { say } from '../say.js';
+import type { World } from '../world.js';
+import { ask, run, systemOf } from './at-node.js';
+import type { NodeStep } from './machine.js';
+
+const absent = async (world: World): Promise<readonly string[]> =>
+  (await ask(world, absentScript, ...programs.map(({ name }) => name))).stdout.split('\n').filter(Boolean);
+
+export const hostPrograms: NodeStep = {
+  id: 'host.programs',
+  title: say('Programs the cluster needs', '集群所需的基础工具'),
+  on: 'every',
+  done: async (_, world) => (await absent(world)).length === 0,
+  async apply(machine, world) {
+    const system = systemOf(machine);
+    const names = packagesFor(await absent(world), system);
+    return [
+      run(
+        install(
+          system,
+          names.map((name) => ({ name })),
+        ),
+        installFailed('host.programs', machine.name),
+      ),
+    ];
+  },
+};

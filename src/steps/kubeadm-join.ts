@@ -1,0 +1,122 @@
+/** The other hosts join, each with a token that is made when it is needed and lives a quarter of an hour. */
+import type { Supply } from '../command.js';
+import { UserError } from '../errors.js';
+import { adminConfig, type JoinSecrets, joinText, readJoinCommand } from '../install/kubeadm.js';
+import { ours } from '../install/packages.js';
+import { tail } from '../plan/step.js';
+import { say } from '../say.js';
+import type { Result, World } from '../world.js';
+import { ask, asRoot, clusterWish, firstOf, kubectl, nodeWish, run } from './at-node.js';
+import { kubeadmFailed, refuseLeftovers, resetNode, restartKubelet, state, stateFile } from './kubeadm-init.js';
+import type { Machine, NodeStep } from './machine.js';
+
+export const tokenScript = `kubeadm token create --kubeconfig ${adminConfig} --ttl 15m --print-join-command 2>/dev/null`;
+export const uploadScript = `kubeadm init phase upload-certs --upload-certs --kubeconfig ${adminConfig} 2>/dev/null`;
+
+// The token is in a file for as long as kubeadm runs, in memory, and root's alone.
+export const joinScript = `set -eu; umask 077
+f=$(mktemp /run/deepseek-deploy-join.XXXXXX); trap 'rm -f "$f"' EXIT; trap 'exit 130' INT TERM HUP
+cat >"$f"; kubeadm join --config "$f" 2>&1`;
+
+/** What this host is in, of what is not secret: its CA, its machine id, and whether its kubelet is well. */
+export const joinedScript = `sha256sum </etc/kubernetes/pki/ca.crt 2>/dev/null | cut -d' ' -f1
+cat /etc/machine-id
+curl -fsS --max-time 5 http://127.0.0.1:10248/healthz 2>/dev/null`;
+export const caScript = 'sha256sum </etc/kubernetes/pki/ca.crt | cut -d" " -f1';
+
+const onControlPlane = async (machine: Machine, script: string): Promise<Result> => {
+  const result = await machine.cluster.controlPlane().host.run(asRoot(script, [], 120_000));
+  if (result.code === 0) return result;
+  const { name } = firstOf(machine);
+  throw new UserError(
+    'kubeadm.token',
+    say(`${name} gives no token to join with:\n${tail(result)}`, `${name} 未能生成加入令牌：\n${tail(result)}`),
+  );
+};
+
+/** @throws UserError `kubeadm.token` */
+async function secretsFor(machine: Machine): Promise<JoinSecrets> {
+  const { stdout } = await onControlPlane(machine, tokenScript);
+  const found = readJoinCommand(stdout);
+  if (found === undefined) throw new Error('kubeadm token create printed no join command');
+  if (!machine.roles.includes('control-plane')) return found;
+  const certificateKey = (await onControlPlane(machine, uploadScript)).stdout.trim().split('\n').at(-1)!;
+  return { ...found, certificateKey };
+}
+
+const joinConfiguration = (machine: Machine): Supply => ({
+  name: 'join-configuration',
+  get: async () => joinText(nodeWish(machine), clusterWish(machine), await secretsFor(machine)),
+});
+
+const nodeId = async (machine: Machine): Promise<string> => {
+  const words = ['get', 'node', machine.name, '--ignore-not-found', '-o', 'jsonpath={.status.nodeInfo.machineID}'];
+  return (await machine.cluster.controlPlane().host.run(kubectl(words))).stdout.trim();
+};
+
+const clusterCa = async ({ cluster }: Machine): Promise<string> =>
+  (await ask(cluster.controlPlane(), caScript)).stdout.trim();
+
+async function isJoined(machine: Machine, world: World): Promise<boolean> {
+  const [ca, id, health] = (await ask(world, joinedScript)).stdout.split('\n').map((line) => line.trim());
+  if (!ca || health !== 'ok') return false;
+  return ca === (await clusterCa(machine)) && id === (await nodeId(machine));
+}
+
+const otherCluster = (host: string): UserError =>
+  new UserError(
+    'kubeadm.join.other-cluster',
+    say(
+      `${host} belongs to an earlier cluster: its CA is not that of the control plane.`,
+      `${host} 属于之前的集群：其 CA 与控制平面不一致。`,
+    ),
+    {
+      exit: 'unready',
+      hint: say(
+        'When nobody needs it any more, on that host: kubeadm reset',
+        '确认不再需要后，在该主机上执行：kubeadm reset',
+      ),
+    },
+  );
+
+export const kubeadmJoin: NodeStep = {
+  id: 'kubeadm.join',
+  title: say('Join the cluster', '加入集群'),
+  on: 'joining',
+  after: ['kubeadm.init'],
+  async done(machine, world) {
+    return (await world.files.readIfAny(stateFile)) === 'made\n' && (await isJoined(machine, world));
+  },
+  async apply(machine, world) {
+    const before = (await world.files.readIfAny(stateFile))?.trim();
+    if (before === 'made') {
+      const [ca] = (await ask(world, joinedScript)).stdout.split('\n');
+      const cluster = await clusterCa(machine);
+      if (ca && cluster && ca !== cluster) throw otherCluster(machine.name);
+      // Its kubelet says who it is once more, also where the node was deleted.
+      return [restartKubelet, untilJoined(machine)];
+    }
+    if (before === undefined) await refuseLeftovers('kubeadm.join', machine.name, world);
+    return [
+      { kind: 'dir', path: ours, mode: 0o700 },
+      state('begun'),
+      ...(before === 'begun' ? [resetNode] : []),
+      run(
+        { ...asRoot(joinScript, [], 900_000), stdin: joinConfiguration(machine) },
+        kubeadmFailed('kubeadm.join', machine.name),
+      ),
+      untilJoined(machine),
+      state('made'),
+    ];
+  },
+  undo: async (_, world) =>
+    (await world.files.stat(stateFile)) ? [resetNode, { kind: 'remove', path: stateFile }] : [],
+};
+
+const untilJoined = (machine: Machine) =>
+  ({
+    kind: 'wait',
+    what: say(`the node ${machine.name}`, `节点 ${machine.name}`),
+    timeoutMs: 180_000,
+    until: async (world: World) => (await isJoined(machine, world)) || say('not seen yet', '尚未出现'),
+  }) as const;

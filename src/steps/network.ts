@@ -1,0 +1,46 @@
+/** What connects the pods of different hosts. */
+import { manifests } from '../install/pins.js';
+import { flannel, flannelName, flannelNamespace } from '../manifests/flannel.js';
+import { say } from '../say.js';
+import {
+  applyObjects,
+  applyPinned,
+  areApplied,
+  isPinnedApplied,
+  isRolledOut,
+  untilRolledOut,
+  type Workload,
+} from './applied.js';
+import type { Machine, NodeStep } from './machine.js';
+
+const flannelWorkload: Workload = { namespace: flannelNamespace, name: `daemonset/${flannelName}` };
+const calicoWorkload: Workload = { namespace: 'kube-system', name: 'daemonset/calico-node' };
+
+const objects = ({ cluster: { settings } }: Machine) =>
+  flannel({ podSubnet: settings.podSubnet, nftables: settings.proxyMode === 'nftables' });
+
+export const networkFlannel: NodeStep = {
+  id: 'network.flannel',
+  title: say('The network of the pods: flannel', 'Pod 网络：flannel'),
+  on: 'first',
+  after: ['kubeadm.init'],
+  needed: ({ cluster }) => cluster.settings.network === 'flannel',
+  done: async (machine, world) =>
+    (await areApplied(objects(machine), world)) && (await isRolledOut(flannelWorkload, world)),
+  apply: async (machine) => [applyObjects(objects(machine)), untilRolledOut(flannelWorkload)],
+};
+
+/** calico takes the range of the pods from kubeadm's own configuration (kube-system/kubeadm-config). */
+export const networkCalico: NodeStep = {
+  id: 'network.calico',
+  title: say('The network of the pods: calico', 'Pod 网络：calico'),
+  on: 'first',
+  after: ['kubeadm.init'],
+  needed: ({ cluster }) => cluster.settings.network === 'calico',
+  done: async (_, world) =>
+    (await isPinnedApplied(manifests.calico, world)) && (await isRolledOut(calicoWorkload, world)),
+  apply: async ({ cluster }) => [
+    ...applyPinned(manifests.calico, cluster.sources.manifests),
+    untilRolledOut(calicoWorkload),
+  ],
+};

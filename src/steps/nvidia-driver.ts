@@ -1,0 +1,106 @@
+/** The NVIDIA driver: asked for an answer; installed only when the configuration says so, and then with a reboot. */
+import { UserError } from '../errors.js';
+import { driverPackages, nouveauFile, nouveauText } from '../install/nvidia.js';
+import type { Action } from '../plan/step.js';
+import { say } from '../say.js';
+import type { World } from '../world.js';
+import { ask, asRoot, run, systemOf } from './at-node.js';
+import { installAll } from './installed.js';
+import type { Machine, NodeStep } from './machine.js';
+import { reboot } from './reboot.js';
+import { repositoryFor } from './repositories.js';
+
+/** 14 says that an info ROM is damaged; its output is whole all the same (NVIDIA's container toolkit guide). */
+export const answersScript = `command -v nvidia-smi >/dev/null || exit 127
+timeout 60 nvidia-smi -L >/dev/null; code=$?
+[ $code = 0 ] || [ $code = 14 ] || exit $code`;
+
+const answers = async (world: World): Promise<boolean> => (await ask(world, answersScript)).code === 0;
+
+export const initramfsScript = `if command -v update-initramfs >/dev/null; then update-initramfs -u
+elif command -v dracut >/dev/null; then dracut --force; fi`;
+
+/** Status 0 where the firmware refuses modules that nobody it knows has signed. */
+export const secureBootScript = 'mokutil --sb-state 2>/dev/null | grep -q enabled';
+
+const noDriver = (name: string): UserError =>
+  new UserError(
+    'nvidia.driver',
+    say(`${name}: the NVIDIA driver does not answer (nvidia-smi).`, `${name}：NVIDIA 驱动无响应（nvidia-smi）。`),
+    {
+      exit: 'unready',
+      hint: say(
+        'Install it, or have it installed: kubernetes.driver: install (the host is rebooted then).',
+        '请自行安装，或设置 kubernetes.driver: install 由本工具安装（主机会重启）。',
+      ),
+    },
+  );
+
+async function refuseSecureBoot(machine: Machine, world: World): Promise<void> {
+  // Ubuntu's own modules are signed by Canonical.
+  if (systemOf(machine).id === 'ubuntu' || (await ask(world, secureBootScript)).code !== 0) return;
+  throw new UserError(
+    'nvidia.secure-boot',
+    say(
+      `${machine.name}: Secure Boot is on, and a module that is built on the host is not signed.`,
+      `${machine.name}：已启用安全启动，而在主机上编译的模块未签名。`,
+    ),
+    {
+      exit: 'unready',
+      hint: say(
+        'Turn it off in the firmware, or install the driver by hand and enrol its key at the console (mokutil --import).',
+        '请在固件中关闭安全启动，或手动安装驱动并在控制台登记密钥（mokutil --import）。',
+      ),
+    },
+  );
+}
+
+/** Its fabric manager must have the driver's very version, and newer ones a subnet manager: a person decides there. */
+function refuseSwitches({ name, facts }: Machine): void {
+  if (!facts.pci?.some(({ kind }) => kind === 'switch')) return;
+  throw new UserError(
+    'nvidia.fabric',
+    say(
+      `${name} has NVSwitches: its driver needs a fabric manager of the very same version.`,
+      `${name} 带有 NVSwitch：驱动需要版本完全相同的 Fabric Manager。`,
+    ),
+    {
+      exit: 'unready',
+      hint: say(
+        'Install driver and nvidia-fabricmanager by NVIDIA’s guide for this system, then run this again.',
+        '请按 NVIDIA 针对该系统的指南安装驱动和 nvidia-fabricmanager，然后重新运行。',
+      ),
+    },
+  );
+}
+
+async function installDriver(machine: Machine, world: World): Promise<readonly Action[]> {
+  refuseSwitches(machine);
+  await refuseSecureBoot(machine, world);
+  const system = systemOf(machine);
+  const kernel = machine.facts.kernel?.release ?? '';
+  const from = system.id === 'ubuntu' ? undefined : repositoryFor('driver', machine);
+  const steps = driverPackages(system, machine.facts, kernel);
+  return [
+    { kind: 'write', path: nouveauFile, mode: 0o644, content: nouveauText },
+    ...steps.before.map((script) => run(asRoot(script, [], 600_000))),
+    installAll('nvidia.driver', steps.packages, machine, from),
+    run(asRoot(initramfsScript, [], 600_000)),
+    run(asRoot('systemctl enable -q nvidia-persistenced 2>/dev/null || true')),
+    ...(await reboot(world)),
+  ];
+}
+
+export const nvidiaDriver: NodeStep = {
+  id: 'nvidia.driver',
+  title: say('NVIDIA driver', 'NVIDIA 驱动'),
+  on: 'gpu',
+  needed: ({ cluster }) => cluster.settings.gpuLayer === 'device-plugin',
+  done: (_, world) => answers(world),
+  async apply(machine, world) {
+    if (machine.cluster.settings.driver === 'check') throw noDriver(machine.name);
+    return installDriver(machine, world);
+  },
+  undo: async () => [{ kind: 'remove', path: nouveauFile }],
+  leaves: say('the NVIDIA driver', 'NVIDIA 驱动'),
+};

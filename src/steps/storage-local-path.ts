@@ -1,0 +1,26 @@
+/** Volumes in folders of the nodes. */
+import { localPath, localPathName, localPathNamespace } from '../manifests/local-path.js';
+import { say } from '../say.js';
+import { applyObjects, areApplied, isRolledOut, untilRolledOut, type Workload } from './applied.js';
+import type { Cluster, NodeStep } from './machine.js';
+
+const workload: Workload = { namespace: localPathNamespace, name: `deployment/${localPathName}` };
+
+/** 'auto' decides by the count of storage hosts: Ceph's monitors need a majority of three. */
+export function storageOf({
+  settings,
+  machines,
+}: Pick<Cluster, 'settings' | 'machines'>): 'local-path' | 'rook' | 'none' {
+  if (settings.storage !== 'auto') return settings.storage;
+  return machines.filter(({ roles }) => roles.includes('storage')).length >= 3 ? 'rook' : 'local-path';
+}
+
+export const storageLocalPath: NodeStep = {
+  id: 'storage.local-path',
+  title: say('Volumes: local-path', '存储卷：local-path'),
+  on: 'first',
+  after: ['kubeadm.join'],
+  needed: ({ cluster }) => storageOf(cluster) === 'local-path',
+  done: async (_, world) => (await areApplied(localPath(), world)) && (await isRolledOut(workload, world)),
+  apply: async () => [applyObjects(localPath()), untilRolledOut(workload)],
+};

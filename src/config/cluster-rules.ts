@@ -78,10 +78,10 @@ const rookNeedsThree: Rule = ({ hosts: { machines }, kubernetes: { storage } }) 
 };
 
 /** Nothing is taken that nobody named: a disk that Ceph takes is wiped. */
-const rookNeedsDevices: Rule = ({ target, hosts: { machines }, kubernetes: { storage, storageDevices } }) => {
+const rookNeedsDevices: Rule = ({ hosts: { machines }, kubernetes: { storage, storageDevices } }) => {
   const names = Object.keys(machines).filter((name) => machines[name]!.roles.includes('storage'));
   const rook = storage === 'rook' || (storage === 'auto' && names.length >= 3);
-  if (target !== 'kubernetes' || !rook) return [];
+  if (!rook) return [];
   return names
     .filter((name) => !storageDevices[name])
     .map((name) => ({

@@ -45,7 +45,8 @@ export function driverPackages(
   }
   const driver = closed ? 'cuda-drivers' : 'nvidia-open';
   if (family === 'apt') {
-    return { before: [], packages: named(`linux-headers-${kernel}`, `nvidia-driver-pinning-${branch}`, driver) };
+    const pin = `apt-get install -y -o DPkg::Lock::Timeout=600 nvidia-driver-pinning-${branch}`;
+    return { before: [pin], packages: named(`linux-headers-${kernel}`, driver) };
   }
   const headers = [`kernel-devel-${kernel}`, 'kernel-headers', 'gcc', 'make'];
   if (version === '9') {

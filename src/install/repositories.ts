@@ -88,7 +88,7 @@ done`;
 export function setAside(repository: Repository, distribution: Distribution): Command {
   const file = sourceFile(repository, distribution);
   const folder = file.slice(0, file.lastIndexOf('/'));
-  const bare = repository.address.replace(/^[a-z]+:\/\//, '').replace(/\/(?:\$basearch.*)?$/, '');
+  const bare = repository.address.replace(/^[a-z]+:\/\//, '').replace(/\/(?:\$basearch.*|amd64|arm64)?$/, '');
   return { argv: ['sh', '-c', setAsideScript, 'set-aside', folder, file, bare], sudo: true };
 }
 

@@ -20,6 +20,10 @@ const answers = async (world: World): Promise<boolean> => (await ask(world, answ
 export const initramfsScript = `if command -v update-initramfs >/dev/null; then update-initramfs -u
 elif command -v dracut >/dev/null; then dracut --force; fi`;
 
+/** User space that is upgraded under a loaded module answers nobody ("Driver/library version mismatch"). */
+export const holdScript = `command -v apt-mark >/dev/null || exit 0
+dpkg-query -W -f '\${db:Status-Status} \${Package}\\n' '*nvidia*' | sed -n 's/^installed //p' | xargs -r apt-mark hold`;
+
 /** Status 0 where the firmware refuses modules that nobody it knows has signed. */
 export const secureBootScript = 'mokutil --sb-state 2>/dev/null | grep -q enabled';
 
@@ -85,6 +89,7 @@ async function installDriver(machine: Machine, world: World): Promise<readonly A
     { kind: 'write', path: nouveauFile, mode: 0o644, content: nouveauText },
     ...steps.before.map((script) => run(asRoot(script, [], 600_000))),
     installAll('nvidia.driver', steps.packages, machine, from),
+    run(asRoot(holdScript)),
     run(asRoot(initramfsScript, [], 600_000)),
     run(asRoot('systemctl enable -q nvidia-persistenced 2>/dev/null || true')),
     ...(await reboot(world)),

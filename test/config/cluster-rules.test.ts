@@ -56,6 +56,14 @@ describe('what the sections promise one another', () => {
       'kubernetes: {storage: rook}',
       'deepseek.yaml:2:14 kubernetes.storage: rook needs three machines with the role storage; there are 0',
     ],
+    [
+      `${two}    disks: {address: 10.0.0.3, roles: [storage]}\nkubernetes: {storage: rook}\n`,
+      'deepseek.yaml:7:1 kubernetes.storageDevices.disks: is needed: the disks of this storage host that Ceph may take (ls -l /dev/disk/by-id)',
+    ],
+    [
+      `${two}kubernetes: {storageDevices: {gpu: [/dev/disk/by-id/nvme-1]}}\n`,
+      'deepseek.yaml:6:31 kubernetes.storageDevices.gpu: is no machine with the role storage',
+    ],
   ])('%s is refused with its line', async (text, told) => {
     expect(await problems(text)).toContain(told);
   });

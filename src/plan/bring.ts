@@ -3,8 +3,8 @@ import { UserError } from '../errors.js';
 import { say, type Text } from '../say.js';
 import type { Result, World } from '../world.js';
 import type { Entry } from './journal.js';
-import { perform, tail } from './perform.js';
-import { type Action, type Step, show } from './step.js';
+import { perform } from './perform.js';
+import { type Action, type Step, show, tail } from './step.js';
 import { watched } from './watch.js';
 
 /** Who hears how it goes. */

@@ -1,7 +1,7 @@
 import { isSupply, show as showCommand } from '../command.js';
 import { UserError } from '../errors.js';
 import { say, type Text } from '../say.js';
-import type { World } from '../world.js';
+import type { Result, World } from '../world.js';
 import { type Action, tail } from './step.js';
 
 const pollMs = 150;

@@ -63,7 +63,6 @@ local function add(fd, text)
     return nil, err
   end
   chains.took(chain, mac)
-  files.sync(fd)
   dict:set("head", chain.seq .. " " .. chain.mac)
   return true
 end

@@ -17,6 +17,7 @@ local dict = ngx.shared.gateway_audit
 
 local PIECE = 128 * 1024
 local PAUSE = 0.005 -- seconds between pieces
+local SETTLE = 1 -- seconds until the disk has most of what was written
 local LEASE = 30 -- seconds after which another worker may go on
 
 local M = { ENDING = ".sealed" }
@@ -25,9 +26,9 @@ local function length(n)
   return char(floor(n / 2 ^ 24), floor(n / 2 ^ 16) % 256, floor(n / 256) % 256, n % 256)
 end
 
-local function pause()
+local function pause(seconds)
   dict:set("sealing", ngx.worker.pid(), LEASE)
-  ngx.sleep(PAUSE)
+  ngx.sleep(seconds or PAUSE)
   return not ngx.worker.exiting()
 end
 
@@ -79,7 +80,8 @@ local function pieces(from, to, name)
     at, number = at + #text, number + 1
     local sealed = seal(number .. (at >= size and ":last" or ":more"), text)
     ok, err = sys.write(to, length(#sealed) .. sealed)
-    if ok and not pause() then return nil, "this worker ends" end
+    files.flush(to)
+    if ok and not pause(number > 1 and at >= size and SETTLE) then return nil, "this worker ends" end
   end
   if ok then ok, err = files.sync(to) end
   return ok, err

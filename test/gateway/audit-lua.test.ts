@@ -1,0 +1,201 @@
+/** The audit log's Lua by itself, held against the TypeScript that reads what it writes. */
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { chained, check, keyOf, start } from '../../src/audit/chain.js';
+import { bytesOf, type Log, linesOf } from '../../src/audit/files.js';
+import { readLedger } from '../../src/audit/ledger.js';
+import { verify } from '../../src/audit/verify.js';
+import { localFiles } from '../../src/hosts/files.js';
+import type { BuildName } from './builds.js';
+import { type Lua, startLua } from './lua.js';
+
+const secret = 'secret-of-the-units';
+const name = '20261124T080000.000Z-0-abcdef';
+
+describe.each<BuildName>(['debian', 'current'])('in %s nginx', (nginx) => {
+  let lua: Lua;
+  let log: Log;
+  beforeAll(async () => {
+    lua = await startLua(nginx, ['gateway_audit', 'gateway_metrics']);
+  }, 120_000);
+  afterAll(() => lua?.stop());
+  beforeEach(async () => {
+    log = { files: localFiles, folder: await mkdtemp(join(tmpdir(), 'audit-')), secret };
+    return () => rm(log.folder, { recursive: true });
+  });
+
+  /** With the folder as the gateway's, and nothing known yet. */
+  const run = (chunk: string, argument?: unknown): Promise<unknown> =>
+    lua.run(
+      `local home, sys = require "core.home", require "core.sys"
+       home.secrets.auditSecret = "${secret}"
+       home.audit = sys.open_dir("${log.folder}")
+       ngx.shared.gateway_audit:flush_all()
+       local function fresh(name) package.loaded[name] = nil return require(name) end
+       local ledger = fresh "core.audit_ledger"
+       local file = fresh "core.audit_file"
+       local seal = fresh "core.audit_seal"
+       local argument = ...
+       ${chunk}`,
+      argument,
+    );
+
+  const texts = fc.array(fc.record({ id: fc.string({ unit: 'grapheme' }), n: fc.nat() }), { maxLength: 12 });
+
+  it('a chain that one writes, the other reads, both ways', async () => {
+    await fc.assert(
+      fc.asyncProperty(texts, async (list) => {
+        const bare = list.map((one) => JSON.stringify(one).slice(0, -1));
+        const key = keyOf(secret, 'chain', name);
+        const written = (await run(
+          `local chains = require "core.audit_chain"
+           local chain, lines = chains.new "${name}", {}
+           for i, text in ipairs(argument) do
+             local line, mac = chains.line(chain, text)
+             chains.took(chain, mac)
+             lines[i] = line
+           end
+           return table.concat(lines)`,
+          bare,
+        )) as string;
+        let link = start;
+        for (const line of written.split('\n').filter(Boolean)) {
+          const checked = check(key, link, line);
+          expect(checked.fault).toBeUndefined();
+          link = checked.link;
+        }
+        expect(link.seq).toBe(list.length);
+        let mine = start;
+        const lines = bare.map((text) => {
+          const made = chained(key, mine, text);
+          mine = made.link;
+          return made.line.trimEnd();
+        });
+        const read = `local chains = require "core.audit_chain"
+          local chain = chains.new "${name}"
+          for _, line in ipairs(argument) do
+            if not chains.follows(chain, line) then return -1 end
+          end
+          return chain.seq`;
+        expect(await run(read, lines)).toBe(list.length);
+        if (lines.length > 0) expect(await run(read, [`${lines[0]} `, ...lines.slice(1)])).toBe(-1);
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  it('writes, closes and seals a file that reads back as it was', async () => {
+    await run(
+      'for i = 1, 2000 do assert(file.write(\'{"id":"r\' .. i .. \'"\')) end file.close() seal.pass() return 1',
+    );
+    const names = [...(await localFiles.list(log.folder))].sort();
+    expect(names).toEqual([expect.stringMatching(/^2\S+\.sealed$/), 'ledger.ndjson']);
+    const raw = await readFile(`${log.folder}/${names[0]}`);
+    expect(raw.includes('r1999')).toBe(false);
+    expect((await verify(log)).problems).toEqual([]);
+    const found: string[] = [];
+    for await (const { text } of linesOf(bytesOf(log, names[0]!.replace('.sealed', ''))))
+      found.push(JSON.parse(text).id);
+    expect(found.slice(1)).toEqual(Array.from({ length: 2000 }, (_, i) => `r${i + 1}`));
+  });
+
+  it('leaves a file alone that is being written to', async () => {
+    await run('file.write(\'{"id":"a"\') seal.pass() file.write(\'{"id":"b"\') return 1');
+    expect((await localFiles.list(log.folder)).filter((one) => one.endsWith('.sealed'))).toEqual([]);
+    expect(await verify(log)).toMatchObject({ lines: 3, problems: [] });
+  });
+
+  it.each([
+    ['whole', 0],
+    ['torn', 25],
+  ])('enters the end of a file whose worker is gone, its last line %s', async (_, cut) => {
+    await run('file.write(\'{"id":"a"\') file.write(\'{"id":"b"\') return 1');
+    // The lock is this process's, and goes with what held it.
+    const [stem] = (await localFiles.list(log.folder)).filter((one) => one.startsWith('2'));
+    const text = await readFile(`${log.folder}/${stem}`, 'utf8');
+    await rm(`${log.folder}/${stem}`);
+    await writeFile(`${log.folder}/${stem}`, cut === 0 ? text : text.slice(0, -cut));
+    await run('seal.pass() return 1');
+    const file = stem!.replace('.ndjson', '');
+    const torn = cut === 0 ? 0 : text.trimEnd().split('\n').at(-1)!.length + 1 - cut;
+    expect((await readLedger(log)).files.get(file)).toMatchObject({
+      closed: { lines: cut === 0 ? 3 : 2, torn, by: 'another' },
+    });
+    const { problems, notes } = await verify(log);
+    expect(problems).toEqual([]);
+    expect(notes.map(({ id }) => id)).toEqual(cut === 0 ? [] : ['audit.torn']);
+  });
+
+  it('enters a file that its worker had no time to enter, but none that is not ours', async () => {
+    await run('file.write(\'{"id":"a"\') return 1');
+    const [stem] = (await localFiles.list(log.folder)).filter((one) => one.startsWith('2'));
+    const text = await readFile(`${log.folder}/${stem}`, 'utf8');
+    await rm(`${log.folder}/ledger.ndjson`);
+    await rm(`${log.folder}/${stem}`);
+    await writeFile(`${log.folder}/${stem}`, text);
+    await writeFile(`${log.folder}/${name}.ndjson`, text);
+    await run('seal.pass() return 1');
+    expect((await verify(log)).problems.map(({ id, file, line }) => [id, file, line])).toEqual([
+      ['audit.line-changed', name, 1],
+      ['audit.line-changed', name, 2],
+      ['audit.file-unknown', name, undefined],
+    ]);
+    expect([...(await readLedger(log)).files.keys()]).toEqual([stem!.replace('.ndjson', '')]);
+  });
+
+  it('the ledger goes on after a torn line, and shows lines that were taken off', async () => {
+    await run('ledger.opened "one" return 1');
+    const path = `${log.folder}/ledger.ndjson`;
+    const whole = await readFile(path, 'utf8');
+    await writeFile(path, `${whole}{"kind":"clo`);
+    await run('ledger.opened "two" return 1');
+    expect(await readLedger(log)).toMatchObject({ faults: [], head: { seq: 2 } });
+    expect(await readFile(path, 'utf8')).toContain('"torn_before":12');
+    await run(
+      `ledger.opened "three"
+       local fd = sys.open_at(home.audit, "ledger.ndjson", sys.WRONLY)
+       require("core.files").truncate(fd, argument)
+       ledger.opened "four"
+       return 1`,
+      whole.length,
+    );
+    expect((await readLedger(log)).faults).toMatchObject([{ line: 2, fault: { kind: 'missing', lines: 2 } }]);
+  });
+
+  it('says what it is given to say of requests whose worker is gone, and only of those', async () => {
+    const told = await run(`
+      local in_hand = fresh "core.in_hand"
+      if not ngx.shared.gateway_audit:get "address" then in_hand.init(64) end
+      in_hand.work()
+      in_hand.writes "the-file"
+      local function request(id) return { id = id, route = "chat" } end
+      local a, b, c = request "a", request "b", request "c"
+      for _, req in ipairs { a, b, c } do in_hand.enter(req) end
+      in_hand.tell(a, ',"key":"k"')
+      in_hand.tell(a, ',"tenant":"' .. ("x"):rep(600) .. '"')
+      in_hand.leave(b)
+      in_hand.closing(c)
+      local before = 0
+      in_hand.adopt(function() before = before + 1 end)
+      -- As if this worker had been another that is gone: no process has this id.
+      ngx.shared.gateway_audit:set("region:0", 4194305)
+      local found = {}
+      local gone = in_hand.adopt(function(text, started, closing, name)
+        found[#found + 1] = { text = text, closing = closing, name = name, started = started > 1e9 }
+      end)
+      local after = in_hand.adopt(function() end)
+      return { before = before, gone = gone, after = after, found = found }`);
+    expect(told).toEqual({
+      before: 0,
+      gone: 1,
+      after: 0,
+      found: [
+        { text: '{"id":"a","route":"chat","key":"k"', closing: false, name: 'the-file', started: true },
+        { text: '{"id":"c","route":"chat"', closing: true, name: 'the-file', started: true },
+      ],
+    });
+  });
+});

@@ -1,0 +1,325 @@
+/** The kubelet, the pod network's pieces on a host, and what an earlier cluster left there. */
+import { say } from '../say.js';
+import { listed, type NodeCheck, nodeCheck, type Patient } from './node-check.js';
+
+const said = ({ facts }: Patient, match: RegExp): string | undefined => facts.journal?.find((line) => match.test(line));
+const quoted = (line: string | undefined): string => (line ? `: "${line.slice(0, 160)}"` : '');
+
+const running = nodeCheck<Patient>(
+  'kubelet.running',
+  'fail',
+  say('The kubelet runs', 'kubelet 正在运行'),
+  (patient) => {
+    const { kubelet } = patient.facts;
+    // It restarts in vain until `kubeadm init` or `join`: no fault.
+    if (patient.phase !== 'after') return patient.phase === undefined ? undefined : 'aside';
+    if (kubelet === undefined) return undefined;
+    if (!kubelet.active) {
+      const line = patient.facts.journal?.at(-1);
+      return {
+        found: say(
+          `The kubelet does not run${quoted(line)}`,
+          `kubelet 未运行${line ? `：“${line.slice(0, 160)}”` : ''}`,
+        ),
+        hint: say(
+          'journalctl -u kubelet -n 50 says why; swap, cgroups and an expired certificate are the usual reasons. Then: systemctl restart kubelet',
+          '执行 journalctl -u kubelet -n 50 查看原因，常见为交换分区、cgroup 或证书过期；然后 systemctl restart kubelet',
+        ),
+      };
+    }
+    if (kubelet.enabled) return 'well';
+    return {
+      severity: 'warn',
+      found: say('The kubelet does not start at boot', 'kubelet 未设置开机启动'),
+      hint: say('systemctl enable kubelet', 'systemctl enable kubelet'),
+    };
+  },
+);
+
+const trusted = nodeCheck<Patient>(
+  'kubelet.trust',
+  'fail',
+  say('Kubelet and API server trust each other', 'kubelet 与 API 服务器互信'),
+  (patient) => {
+    if (patient.facts.journal === undefined) return undefined;
+    const expired = said(patient, /certificate has expired or is not yet valid/);
+    if (expired)
+      return {
+        found: say(
+          `A certificate is out of its time${quoted(expired)}`,
+          `证书不在有效期内：“${expired.slice(0, 160)}”`,
+        ),
+        hint: say(
+          'Compare the clocks first (date on both hosts; chronyc makestep). If they agree: kubeadm certs renew all on the control plane, or join the worker again with a fresh token.',
+          '请先比较时钟（在两台主机上执行 date；chronyc makestep）。若一致：在控制平面执行 kubeadm certs renew all，或用新令牌重新加入该节点。',
+        ),
+      };
+    const wrongCa = said(patient, /identity of the API Server|certificate signed by unknown authority/);
+    if (wrongCa)
+      return {
+        found: say(
+          `The API server shows another cluster's certificate${quoted(wrongCa)}`,
+          `API 服务器的证书属于另一集群：“${wrongCa.slice(0, 160)}”`,
+        ),
+        hint: say(
+          'Token, CA hash and address must be of one cluster: kubeadm token create --print-join-command on the control plane; leftovers of an older one: kubeadm reset. A proxy between them does it too (NO_PROXY).',
+          '令牌、CA 哈希与地址必须属于同一集群：在控制平面执行 kubeadm token create --print-join-command；旧集群残留：kubeadm reset。中间的代理也会导致此问题（NO_PROXY）。',
+        ),
+      };
+    return 'well';
+  },
+);
+
+const day = 86_400_000;
+
+const certificates = nodeCheck<Patient>(
+  'kubelet.certificates',
+  'fail',
+  say('Its certificates are valid', '证书有效'),
+  ({ facts, fleet }) => {
+    if (facts.certificates === undefined || facts.certificates.length === 0)
+      return facts.certificates ? 'aside' : undefined;
+    const soonest = [...facts.certificates].sort((a, b) => a.expires - b.expires)[0]!;
+    const left = Math.floor((soonest.expires - fleet.now) / day);
+    if (left >= 30) return 'well';
+    const date = new Date(soonest.expires).toISOString().slice(0, 10);
+    return {
+      ...(left < 0 ? {} : { severity: 'warn' as const }),
+      found:
+        left < 0
+          ? say(`${soonest.file} ran out on ${date}`, `${soonest.file} 已于 ${date} 过期`)
+          : say(
+              `${soonest.file} runs out on ${date}, in ${left} days`,
+              `${soonest.file} 将于 ${date} 过期（剩余 ${left} 天）`,
+            ),
+      hint: say(
+        'On the control plane: kubeadm certs renew all, then restart its pods (move the files of /etc/kubernetes/manifests away for 20 s). An upgrade renews them too.',
+        '在控制平面执行 kubeadm certs renew all，然后重启其 Pod（将 /etc/kubernetes/manifests 中的文件移出 20 秒）。升级也会续期。',
+      ),
+    };
+  },
+);
+
+/** Which server a member of no living cluster still asks. */
+const leftovers = nodeCheck<Patient>(
+  'host.leftovers',
+  'fail',
+  say('Nothing of another cluster is left', '没有其他集群的残留'),
+  (patient) => {
+    const { membership, podNetwork } = patient.facts;
+    if (membership === undefined) return undefined;
+    const hint = say(
+      'If nobody needs that cluster: kubeadm reset -f, rm -rf /etc/cni/net.d /var/lib/etcd ~/.kube/config, ip link del cni0 and flannel.1, then reboot. Nothing here does that by itself.',
+      '若该集群已不再需要：执行 kubeadm reset -f，rm -rf /etc/cni/net.d /var/lib/etcd ~/.kube/config，用 ip link del 删除 cni0 与 flannel.1，然后重启。本程序不会自动执行。',
+    );
+    if (membership.joined) {
+      const alone = membership.answers === false && !membership.controlPlane;
+      if (!alone) return 'well';
+      return {
+        hint,
+        found: say(
+          `It belongs to a cluster whose API server (${membership.server}) does not answer`,
+          `该主机属于一个 API 服务器（${membership.server}）无响应的集群`,
+        ),
+      };
+    }
+    const old = [
+      ...membership.files
+        .filter((name) => /\.conf$|^pki\/ca\.crt$|^manifests\//.test(name))
+        .map((name) => `/etc/kubernetes/${name}`),
+      ...(membership.etcdData ? ['/var/lib/etcd/member'] : []),
+    ];
+    if (old.length > 0) {
+      const { en, zh } = listed(old.slice(0, 4));
+      return { hint, found: say(`Left by another cluster: ${en}`, `其他集群的残留：${zh}`) };
+    }
+    const configs = (podNetwork?.configs ?? []).filter((name) => !/podman|crio/.test(name));
+    if (podNetwork === undefined) return undefined;
+    if (configs.length === 0) return 'well';
+    const { en, zh } = listed(configs);
+    return {
+      hint,
+      severity: 'warn',
+      found: say(`Left by another pod network: /etc/cni/net.d/${en}`, `其他 Pod 网络的残留：/etc/cni/net.d/${zh}`),
+    };
+  },
+);
+
+const rook = nodeCheck<Patient>(
+  'host.ceph-leftovers',
+  'fail',
+  say('Its disks belong to no Ceph cluster of old', '磁盘上没有旧 Ceph 集群的残留'),
+  ({ facts, roles, phase }) => {
+    if (!roles.includes('storage')) return 'aside';
+    if (facts.leftovers === undefined || phase === undefined) return undefined;
+    const { ceph, rook: folder } = facts.leftovers;
+    if (phase === 'after' || (ceph.length === 0 && !folder)) return 'well';
+    const { en, zh } = listed([...ceph.map((name) => `/dev/${name}`), ...(folder ? ['/var/lib/rook'] : [])]);
+    return {
+      found: say(
+        `Left by another Ceph cluster: ${en}; its disks will not be taken ("OSD was configured for a different cluster")`,
+        `其他 Ceph 集群的残留：${zh}；这些磁盘不会被使用（“OSD was configured for a different cluster”）`,
+      ),
+      hint: say(
+        'Only when nobody needs what is on them: rm -rf /var/lib/rook; sgdisk --zap-all DISK; wipefs -a DISK; dd if=/dev/zero of=DISK bs=1M count=100',
+        '仅在数据不再需要时执行：rm -rf /var/lib/rook；sgdisk --zap-all 磁盘；wipefs -a 磁盘；dd if=/dev/zero of=磁盘 bs=1M count=100',
+      ),
+    };
+  },
+);
+
+const cniPrograms = nodeCheck<Patient>(
+  'cni.plugins',
+  'fail',
+  say('The programs of the pod network are there', 'Pod 网络插件程序齐全'),
+  (patient) => {
+    const { podNetwork: net } = patient.facts;
+    if (net === undefined || patient.phase === undefined) return undefined;
+    if (patient.phase === 'before') return 'aside';
+    const line = said(patient, /failed to find plugin "(\w[\w-]*)"/);
+    const [, named] = /failed to find plugin "([\w-]+)"/.exec(line ?? '') ?? [];
+    // flannel's image brings `flannel` alone; its configuration calls portmap and bridge.
+    const wanted = [
+      ...new Set([...net.wants, 'loopback', 'bridge', 'host-local', 'portmap', ...(named ? [named] : [])]),
+    ];
+    const missing = wanted.filter(
+      (name) => !net.programs.includes(name) && !(patient.phase === 'during' && name === 'flannel'),
+    );
+    if (missing.length === 0) return 'well';
+    const { en, zh } = listed(missing);
+    return {
+      byInit: true,
+      found: say(
+        `/opt/cni/bin lacks ${en}: "failed to find plugin"`,
+        `/opt/cni/bin 缺少 ${zh}：“failed to find plugin”`,
+      ),
+      hint: say(
+        'apt-get install kubernetes-cni (the kubelet package brings it), or unpack cni-plugins into /opt/cni/bin; and see that containerd looks there (bin_dir).',
+        '执行 apt-get install kubernetes-cni（kubelet 软件包会附带），或将 cni-plugins 解压到 /opt/cni/bin；并确认 containerd 使用该目录（bin_dir）。',
+      ),
+    };
+  },
+);
+
+const cniConfig = nodeCheck<Patient>(
+  'cni.config',
+  'fail',
+  say('One pod network is set up', '已配置唯一的 Pod 网络'),
+  ({ facts, phase, fleet }) => {
+    const net = facts.podNetwork;
+    if (phase !== 'after') return phase === undefined ? undefined : 'aside';
+    if (net === undefined) return undefined;
+    const hint = say(
+      'Install the network (kubectl apply -f kube-flannel.yml), and move foreign files out of /etc/cni/net.d: the first by name wins.',
+      '请安装网络插件（kubectl apply -f kube-flannel.yml），并将无关文件移出 /etc/cni/net.d：按名称排序第一个生效。',
+    );
+    const [first] = net.configs;
+    if (first === undefined)
+      return {
+        hint,
+        found: say(
+          '/etc/cni/net.d is empty: the node stays NotReady ("cni plugin not initialized")',
+          '/etc/cni/net.d 为空：节点保持 NotReady（“cni plugin not initialized”）',
+        ),
+      };
+    const ours = net.configs.find((name) => name.includes(fleet.wanted.network));
+    if (ours === undefined || ours === first) return 'well';
+    return {
+      hint,
+      found: say(
+        `${first} comes before ${ours} in /etc/cni/net.d, and wins`,
+        `/etc/cni/net.d 中 ${first} 排在 ${ours} 之前并生效`,
+      ),
+    };
+  },
+);
+
+const subnet = nodeCheck<Patient>(
+  'cni.subnet',
+  'fail',
+  say('flannel has its part of the pod range', 'flannel 已获得 Pod 子网'),
+  ({ facts, phase }) => {
+    const net = facts.podNetwork;
+    if (net === undefined || phase === undefined) return undefined;
+    if (phase !== 'after' || !net.configs.some((name) => /flannel/.test(name))) return 'aside';
+    if (net.subnetEnv) return 'well';
+    return {
+      found: say(
+        '/run/flannel/subnet.env is not there: flannel does not run here, or the node has no podCIDR',
+        '/run/flannel/subnet.env 不存在：flannel 未在此运行，或节点没有 podCIDR',
+      ),
+      hint: say(
+        'kubectl -n kube-flannel logs ds/kube-flannel-ds; "pod cidr not assigned": kubeadm init needs networking.podSubnet (10.244.0.0/16 in flannel\'s manifest); no br_netfilter: modprobe it.',
+        '执行 kubectl -n kube-flannel logs ds/kube-flannel-ds；若为“pod cidr not assigned”：kubeadm init 需要 networking.podSubnet（flannel 清单为 10.244.0.0/16）；缺少 br_netfilter：modprobe br_netfilter。',
+      ),
+    };
+  },
+);
+
+/** VXLAN's own headers. */
+const overhead = 50;
+
+const overlayLink = nodeCheck<Patient>(
+  'cni.link',
+  'fail',
+  say('The pod network goes over the right link', 'Pod 网络使用正确的网卡'),
+  ({ facts, address }) => {
+    const link = facts.links?.find(({ name }) => name === 'flannel.1');
+    if (facts.links === undefined || facts.addresses === undefined) return undefined;
+    if (link === undefined) return 'aside';
+    const own = facts.addresses.find((one) => one.address === address);
+    if (own !== undefined && link.local !== undefined && link.local !== address)
+      return {
+        found: say(
+          `flannel sends from ${link.local} (${link.over}), the hosts meet at ${address} (${own.link})`,
+          `flannel 从 ${link.local}（${link.over}）发送，而主机间使用 ${address}（${own.link}）`,
+        ),
+        hint: say(
+          `Add --iface=${own.link} to flannel's arguments: with several links every node may choose the one that leads nowhere (NAT).`,
+          `请在 flannel 参数中加入 --iface=${own.link}：多网卡时节点可能选到不通的网卡（NAT）。`,
+        ),
+      };
+    const under = facts.links.find(({ name }) => name === link.over);
+    if (under !== undefined && link.mtu > under.mtu - overhead)
+      return {
+        found: say(
+          `flannel.1 has MTU ${link.mtu} over ${under.name} with ${under.mtu}: large packets are lost`,
+          `flannel.1 的 MTU 为 ${link.mtu}，下层 ${under.name} 为 ${under.mtu}：大包会丢失`,
+        ),
+        hint: say(
+          `Set "MTU": ${under.mtu - overhead} in flannel's net-conf.json and restart its pods.`,
+          `在 flannel 的 net-conf.json 中设置 "MTU": ${under.mtu - overhead}，并重启其 Pod。`,
+        ),
+      };
+    return 'well';
+  },
+);
+
+const overlay = nodeCheck<Patient>(
+  'cni.overlay',
+  'fail',
+  say('Pods of different hosts reach one another', '不同主机的 Pod 可互访'),
+  ({ reached }) => {
+    const ways = (reached ?? []).filter(({ by }) => by === 'pods');
+    if (ways.length === 0) return 'aside';
+    const shut = ways.filter(({ open }) => !open);
+    if (shut.length === 0) return 'well';
+    const { en, zh } = listed(shut.map(({ to, address }) => `${to} (${address})`));
+    const plain = (reached ?? []).filter(({ by, to }) => by === 'host' && shut.some((one) => one.to === to));
+    const only = plain.length > 0 && plain.every(({ open }) => open);
+    return {
+      found: say(
+        `Through the pod network no answer from ${en}${only ? ', though the hosts reach one another' : ''}`,
+        `通过 Pod 网络无法访问 ${zh}${only ? '，但主机之间互通' : ''}`,
+      ),
+      hint: say(
+        'Open UDP 8472 between the hosts (firewall of host and cloud); then the link (--iface), the MTU, and behind NAT: ethtool -K flannel.1 tx-checksum-ip-generic off',
+        '请放通主机间的 UDP 8472（主机与云平台防火墙）；再检查网卡（--iface）与 MTU；位于 NAT 之后：ethtool -K flannel.1 tx-checksum-ip-generic off',
+      ),
+    };
+  },
+);
+
+export const kubeletChecks: readonly NodeCheck<Patient>[] = [
+  ...[leftovers, rook, running, trusted, certificates, cniPrograms, cniConfig, subnet, overlayLink, overlay],
+];

@@ -58,6 +58,11 @@ export const verbs: readonly Entry[] = [
     load: () => import('./commands/probe.js'),
   },
   {
+    name: 'doctor',
+    says: say('What stands between these hosts and a GPU cluster', '检查主机能否组成 GPU 集群'),
+    load: () => import('./commands/doctor.js'),
+  },
+  {
     name: 'down',
     says: say('Stop everything; --purge removes what we made', '全部停止；--purge 删除我们创建的内容'),
     load: () => import('./commands/down.js'),

@@ -2,22 +2,13 @@
 import type { Role } from '../config/hosts.js';
 import type { Kubernetes } from '../config/kubernetes.js';
 import type { NodeFacts } from '../probes/node.js';
+import type { Reached } from '../probes/node-peers.js';
 import { say, type Text } from '../say.js';
 import { type Check, ok, type Severity, type Verdict } from './check.js';
 import type { Diagnosis } from './gpu-diagnosis.js';
 
 /** No kubelet yet; one that belongs to no cluster; a member of one. What is missing `before` is no fault. */
 export type Phase = 'before' | 'during' | 'after';
-
-/** What one host found on its way to another. */
-export interface Reached {
-  readonly to: string;
-  readonly address: string;
-  /** 'host': by its own address. 'pods': through the pod network. */
-  readonly by: 'host' | 'pods';
-  /** Refused counts as open: the packet came through. */
-  readonly open: boolean;
-}
 
 export interface NodeView {
   readonly name: string;
@@ -30,7 +21,8 @@ export interface NodeView {
   readonly reached?: readonly Reached[];
 }
 
-export interface Fleet {
+/** All that is known of the hosts, and what they shall become. */
+export interface Survey {
   readonly nodes: readonly NodeView[];
   readonly wanted: Kubernetes;
   /** Milliseconds since 1970. */
@@ -38,7 +30,7 @@ export interface Fleet {
 }
 
 export interface Patient extends NodeView {
-  readonly fleet: Fleet;
+  readonly survey: Survey;
   /** Undefined where it is not known: then nothing is held against the host that a phase would excuse. */
   readonly phase: Phase | undefined;
   readonly diagnoses: readonly Diagnosis[];

@@ -65,10 +65,10 @@ const version = nodeCheck<Patient>(
   'cri.version',
   'warn',
   say('containerd is new enough', 'containerd 版本足够新'),
-  ({ facts, fleet }) => {
+  ({ facts, survey }) => {
     const found = facts.sockets?.version;
     if (found === undefined) return facts.sockets ? 'aside' : undefined;
-    const minor = fleet.wanted.version.split('.').slice(0, 2).join('.');
+    const minor = survey.wanted.version.split('.').slice(0, 2).join('.');
     const least = leastVersion[minor];
     if (least === undefined || !older(found, least)) return 'well';
     return {
@@ -107,13 +107,13 @@ const systemdCgroup = nodeCheck<Patient>(
   'cri.systemd-cgroup',
   'fail',
   say('Runtime and kubelet agree on control groups', '运行时与 kubelet 的 cgroup 驱动一致'),
-  ({ facts, fleet, phase }) => {
+  ({ facts, survey, phase }) => {
     const { containerd, kubelet, host } = facts;
     if (containerd === undefined) return facts.sockets?.version === undefined ? 'aside' : undefined;
     if (containerd.criDisabled) return 'aside';
     if (kubelet === undefined || host.cgroup?.version === undefined) return undefined;
     const driver =
-      kubelet.cgroupDriver ?? (host.cgroup.version === 1 && fleet.wanted.allowCgroupV1 ? 'cgroupfs' : 'systemd');
+      kubelet.cgroupDriver ?? (host.cgroup.version === 1 && survey.wanted.allowCgroupV1 ? 'cgroupfs' : 'systemd');
     const named = Object.entries(containerd.runtimes).filter(([, { type }]) => type === undefined || /runc/.test(type));
     if (named.length === 0 || (kubelet.cgroupDriver === undefined && phase === 'after')) return undefined;
     const wrong = named.filter(([, runtime]) => runtime.systemdCgroup !== (driver === 'systemd')).map(([name]) => name);

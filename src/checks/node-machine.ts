@@ -110,10 +110,10 @@ const kernel = nodeCheck<Patient>(
   'host.kernel',
   'warn',
   say('Its kernel is one that Kubernetes is tested on', '内核版本经 Kubernetes 验证'),
-  ({ facts, fleet }) => {
+  ({ facts, survey }) => {
     const release = facts.host.kernel?.release;
     if (release === undefined || facts.host.kernel?.name !== 'Linux') return undefined;
-    if (fleet.wanted.proxyMode === 'nftables' && older(release, nftablesKernel))
+    if (survey.wanted.proxyMode === 'nftables' && older(release, nftablesKernel))
       return {
         severity: 'fail',
         found: say(
@@ -143,7 +143,7 @@ const cgroup2 = nodeCheck<Patient>(
   'host.cgroup2',
   'fail',
   say('Its control groups are of version 2', '使用 cgroup v2'),
-  ({ facts, fleet }) => {
+  ({ facts, survey }) => {
     const version = facts.host.cgroup?.version;
     if (version === undefined) return undefined;
     if (version === 2) return 'well';
@@ -156,7 +156,7 @@ const cgroup2 = nodeCheck<Patient>(
         'Add systemd.unified_cgroup_hierarchy=1 to the kernel line and reboot, or take a newer system (RHEL 8 is the usual one). To go on all the same: kubernetes.allowCgroupV1: true',
         '在内核参数中加入 systemd.unified_cgroup_hierarchy=1 并重启，或使用更新的系统（常见于 RHEL 8）。若仍要继续：kubernetes.allowCgroupV1: true',
       ),
-      ...(fleet.wanted.allowCgroupV1 ? { severity: 'warn' as const } : {}),
+      ...(survey.wanted.allowCgroupV1 ? { severity: 'warn' as const } : {}),
     };
   },
 );

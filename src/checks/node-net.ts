@@ -1,7 +1,7 @@
 /** Addresses, ports and ways of a host. */
 import { say } from '../say.js';
 import { isControlPlane, listed, type NodeCheck, nodeCheck, type Patient } from './node-check.js';
-import { overlap, rangeOf, within } from './ranges.js';
+import { isAddress, overlapping, within } from './ranges.js';
 
 /** Routes of the pod network itself. */
 const ofPods = (link: string): boolean => /^(cni|flannel|cali|tunl|vxlan\.calico|kube-|podman)/.test(link);
@@ -10,15 +10,15 @@ const ranges = nodeCheck<Patient>(
   'net.ranges',
   'fail',
   say('Pods and services have addresses of their own', 'Pod 与 Service 地址段未被占用'),
-  ({ facts, fleet }) => {
+  ({ facts, survey }) => {
     if (facts.routes === undefined) return undefined;
-    const { podSubnet, serviceSubnet } = fleet.wanted;
+    const { podSubnet, serviceSubnet } = survey.wanted;
     // A VPN's 0.0.0.0/1 stands for "everything", as the default route does.
     const own = facts.routes.filter(({ to, link }) => to !== 'default' && !ofPods(link) && !/\/[01]$/.test(to));
     const clash = [
       ...own.map((route) => ({ ...route, of: podSubnet, key: 'kubernetes.podSubnet' })),
       ...own.map((route) => ({ ...route, of: serviceSubnet, key: 'kubernetes.serviceSubnet' })),
-    ].find(({ to, of }) => overlap(to, of));
+    ].find(({ to, of }) => overlapping(to, of));
     if (!clash) return 'well';
     const { to, link, of, key } = clash;
     return {
@@ -70,12 +70,12 @@ const address = nodeCheck<Patient>(
   'fail',
   say('The address others use is its own', '对外地址属于该主机'),
   ({ address: told, facts }) => {
-    if (told === undefined || rangeOf(told) === undefined) return 'aside';
+    if (told === undefined || !isAddress(told)) return 'aside';
     const own = facts.addresses;
     if (own === undefined || own.length === 0) return undefined;
     if (own.some((one) => one.address === told)) return 'well';
     const { en, zh } = listed(
-      own.filter(({ link, address }) => link !== 'lo' && rangeOf(address) !== undefined).map((one) => one.address),
+      own.filter(({ link, address }) => link !== 'lo' && isAddress(address)).map((one) => one.address),
     );
     return {
       found: say(
@@ -158,16 +158,16 @@ const firewall = nodeCheck<Patient>(
   'warn',
   say('No firewall stands between the hosts', '主机间没有防火墙阻隔'),
   (patient) => {
-    const { facts, fleet } = patient;
+    const { facts, survey } = patient;
     if (facts.firewall === undefined) return undefined;
     const { by, allows } = facts.firewall;
     if (by.length === 0) return 'well';
     const wanted = [
       ...(isControlPlane(patient) ? ['6443/tcp'] : []),
       '10250/tcp',
-      ...(fleet.nodes.length > 1 && fleet.wanted.network === 'flannel' ? ['8472/udp'] : []),
+      ...(survey.nodes.length > 1 && survey.wanted.network === 'flannel' ? ['8472/udp'] : []),
     ];
-    const trusted = new RegExp(`^trusted .*${fleet.wanted.podSubnet.replaceAll('.', '\\.')}`, 'm').test(allows);
+    const trusted = new RegExp(`^trusted .*${survey.wanted.podSubnet.replaceAll('.', '\\.')}`, 'm').test(allows);
     const shut = wanted.filter((port) => !new RegExp(`\\b${port.split('/')[0]}\\b`).test(allows));
     if (shut.length === 0 || trusted) return 'well';
     const { en, zh } = listed(shut);
@@ -184,8 +184,8 @@ const firewall = nodeCheck<Patient>(
               '请允许主机互访：iptables -I INPUT -s 网段 -j ACCEPT，并同样放行 Pod 地址段。',
             )
           : say(
-              `${open.join('; ')}; and let the pod range in (firewalld: --zone=trusted --add-source=${fleet.wanted.podSubnet}, then --reload)`,
-              `${open.join('；')}；并放行 Pod 地址段（firewalld：--zone=trusted --add-source=${fleet.wanted.podSubnet}，然后 --reload）`,
+              `${open.join('; ')}; and let the pod range in (firewalld: --zone=trusted --add-source=${survey.wanted.podSubnet}, then --reload)`,
+              `${open.join('；')}；并放行 Pod 地址段（firewalld：--zone=trusted --add-source=${survey.wanted.podSubnet}，然后 --reload）`,
             ),
     };
   },
@@ -201,11 +201,11 @@ const proxy = nodeCheck<Patient>(
   'net.proxy',
   'warn',
   say('A proxy leaves the cluster alone', '代理不影响集群内部通信'),
-  ({ facts, fleet, address: told }) => {
+  ({ facts, survey, address: told }) => {
     if (facts.proxies === undefined) return undefined;
     const { http, no, runtime, runtimeNo } = facts.proxies;
     if (http === undefined && runtime === undefined) return 'well';
-    const wanted = [fleet.wanted.podSubnet, fleet.wanted.serviceSubnet, ...(told && rangeOf(told) ? [told] : [])];
+    const wanted = [survey.wanted.podSubnet, survey.wanted.serviceSubnet, ...(told && isAddress(told) ? [told] : [])];
     const lacking = wanted.filter(
       (what) => (http !== undefined && !spared(no, what)) || (runtime !== undefined && !spared(runtimeNo, what)),
     );

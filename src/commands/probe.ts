@@ -1,5 +1,6 @@
 import { diagnose } from '../checks/gpu.js';
 import type { Diagnosis, Evidence, Severity } from '../checks/gpu-diagnosis.js';
+import { evidenceOf, isHost } from '../checks/gpu-evidence.js';
 import { UserError } from '../errors.js';
 import { askHost, type HostFacts, readHost } from '../probes/host.js';
 import { mask, type Private } from '../probes/mask.js';
@@ -80,18 +81,6 @@ async function replayed(world: World, file: string): Promise<Section[]> {
     throw notUnderstood(say('No output of a known form is in there.', '其中没有可识别的输出。'));
   }
   return sections;
-}
-
-const isHost = ({ os, kernel, cpu, memory }: HostFacts): boolean => Boolean(os ?? kernel ?? cpu ?? memory);
-
-/** On a whole host the bus says whether there is hardware at all; under WSL the GPU is on Windows' bus. */
-function evidenceOf(facts: HostFacts): Evidence {
-  const { forms = [], picture = { gpus: [] }, troubles = [], cut = [] } = facts.gpu ?? {};
-  if (!isHost(facts)) return { forms, picture, troubles, cut };
-  if (facts.virtualization?.vm === 'wsl') {
-    return { forms, picture, cut, troubles: troubles.filter(({ id }) => id !== 'gpu.smi-missing') };
-  }
-  return { forms, picture, troubles, cut, pci: facts.pci ?? [] };
 }
 
 async function privateOf(world: World): Promise<Private> {

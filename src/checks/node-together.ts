@@ -2,15 +2,15 @@
 import type { NodeFacts } from '../probes/node.js';
 import { say, type Text } from '../say.js';
 import {
-  type Fleet,
   type Found,
   isControlPlane,
   listed,
   type NodeCheck,
   type NodeView,
   nodeCheck,
+  type Survey,
 } from './node-check.js';
-import { overlap } from './ranges.js';
+import { overlapping } from './ranges.js';
 
 /** Hosts that share what must be one's own: value -> names. */
 function shared(
@@ -30,7 +30,7 @@ function twins(
   what: Text,
   values: (facts: NodeFacts) => readonly (string | undefined)[],
   hint: Text,
-): NodeCheck<Fleet> {
+): NodeCheck<Survey> {
   return nodeCheck(id, 'fail', title, ({ nodes }): Found | 'well' | 'aside' | undefined => {
     const asked = nodes.filter(({ facts }) => facts.identity !== undefined);
     if (nodes.length < 2) return 'aside';
@@ -92,7 +92,7 @@ const skewMs = 30_000;
 const median = (values: readonly number[]): number =>
   [...values].sort((a, b) => a - b)[Math.floor((values.length - 1) / 2)]!;
 
-const clock = nodeCheck<Fleet>('hosts.clock', 'fail', say('The clocks agree', '各主机时钟一致'), ({ nodes }) => {
+const clock = nodeCheck<Survey>('hosts.clock', 'fail', say('The clocks agree', '各主机时钟一致'), ({ nodes }) => {
   const told = nodes.flatMap(({ name, facts: { clock } }) => (clock ? [{ name, ...clock }] : []));
   if (told.length === 0) return undefined;
   // With one host ours is the other clock, and nobody knows which of the two is right.
@@ -115,7 +115,7 @@ const clock = nodeCheck<Fleet>('hosts.clock', 'fail', say('The clocks agree', '�
   };
 });
 
-const cluster = nodeCheck<Fleet>(
+const cluster = nodeCheck<Survey>(
   'hosts.cluster',
   'fail',
   say('All members belong to one cluster', '所有成员属于同一集群'),
@@ -136,12 +136,12 @@ const cluster = nodeCheck<Fleet>(
   },
 );
 
-const ranges = nodeCheck<Fleet>(
+const ranges = nodeCheck<Survey>(
   'hosts.ranges',
   'fail',
   say('Pods and services do not share addresses', 'Pod 与 Service 地址段不重叠'),
   ({ wanted: { podSubnet, serviceSubnet } }) =>
-    overlap(podSubnet, serviceSubnet)
+    overlapping(podSubnet, serviceSubnet)
       ? {
           found: say(
             `kubernetes.podSubnet ${podSubnet} overlaps kubernetes.serviceSubnet ${serviceSubnet}`,
@@ -155,4 +155,12 @@ const ranges = nodeCheck<Fleet>(
       : 'well',
 );
 
-export const fleetChecks: readonly NodeCheck<Fleet>[] = [hostname, machineId, productUuid, mac, clock, cluster, ranges];
+export const togetherChecks: readonly NodeCheck<Survey>[] = [
+  hostname,
+  machineId,
+  productUuid,
+  mac,
+  clock,
+  cluster,
+  ranges,
+];

@@ -12,8 +12,8 @@ export const degrade = object(
   {
     otherVersion: boolean({
       says: say(
-        'Another version of the model answers while the breaker of one is open.',
-        '某个版本熔断时，由该模型的其他版本应答。',
+        'Another version of the model answers while the breaker of one is open, and where all of its engines fail fast.',
+        '某个版本熔断，或其引擎全部快速失败时，由该模型的其他版本应答。',
       ),
       initial: true,
     }),

@@ -16,9 +16,9 @@ export interface BreakerOptions {
   readonly answerSilenceS: number;
 }
 
-/** What a request gets whose version is open. */
+/** What a request gets whose version is open, or gave no answer before the first byte. */
 export type Degradation =
-  /** Another version of the model with a weight above 0. */
+  /** Another version of the model with a weight above 0; also as a further try, where every peer failed fast. */
   | 'version'
   /** The first model of `models` that answers and that the key may use. */
   | 'model';

@@ -205,9 +205,11 @@ const gateway = (options: NginxOptions): string[] =>
     'set $gateway_id "";',
     'set $gateway_authorization "";',
     'set $gateway_cache "";',
+    'set $gateway_degraded "";',
     'add_header X-Request-Id $gateway_id always;',
     'add_header X-Accel-Buffering no always;',
     'add_header X-Cache $gateway_cache always;',
+    'add_header X-Degraded $gateway_degraded always;',
     'log_by_lua_block { require("gateway").log() }',
     // A named location keeps the method, for another try; it cannot be reached by a request whose URI was not readable.
     'error_page 502 503 504 @failed;',

@@ -1,7 +1,8 @@
 -- Which peer a try goes to: least load of two, never one that was tried, at most three tries, and none after a byte of
--- the answer was sent (nginx's own rule). proxy_next_upstream_timeout keeps slow failures from being tried again.
+-- the answer was sent (nginx's own rule). When none of the version is left, another version's, where that is allowed. proxy_next_upstream_timeout keeps slow failures from being tried again.
 local balancer = require "ngx.balancer"
 local breakers = require "core.breakers"
+local degrade = require "core.degrade"
 local peers = require "core.peers"
 
 -- Ends the request with 502 on every build; ngx.exit(504) or ngx.ERROR would make it 500 on a plain nginx.
@@ -11,17 +12,17 @@ local M = { TRIES = 3 }
 
 --- The peer that was asked before gave no answer: its load goes back.
 local function give_back(req)
-  local _, status = balancer.get_last_failure()
-  peers.leave(req.peer, status or 502)
+  peers.leave(req, true)
   if req.now.breaker then breakers.failed(req) end
-  req.holding = false
 end
 
 local function next_peer(req)
   -- nginx adds a try of its own for a kept connection that was reset: count here.
   if req.attempts >= M.TRIES then return nil end
-  local peer = peers.choose(req.version, req.tried, req.now.breaker and req)
+  local guarded = req.now.breaker and req
+  local peer = peers.choose(req.version, req.tried, guarded)
   if peer then return peer end
+  if req.attempts > 0 and degrade.move(req) then return peers.choose(req.version, req.tried, guarded) end
   -- A lone peer is asked again when nginx found its kept connection gone stale.
   return #req.version.peers == 1 and req.peer or nil
 end
@@ -32,7 +33,7 @@ function M.pick(req)
   if not peer then return ngx.exit(NO_MORE) end
   local first = req.attempts == 0
   if first then
-    local more = math.min(M.TRIES, #req.version.peers) - 1
+    local more = req.version.tries - 1
     if more > 0 then
       req.tried = {}
       balancer.set_more_tries(more)

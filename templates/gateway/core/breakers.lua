@@ -132,6 +132,12 @@ function M.failed(req)
   tell_peer(req, "bad")
 end
 
+--- The request's version failed, and another one is asked. @param probe of that one, where the request is one
+function M.left(req, probe)
+  tell_version(req, "bad")
+  req.version_told, req.version_probe = false, probe
+end
+
 function M.first_byte(req)
   waiting[req] = nil
 end

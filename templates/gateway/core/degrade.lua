@@ -2,6 +2,7 @@
 local breakers = require "core.breakers"
 local edit = require "core.edit"
 local metrics = require "core.metrics"
+local peers = require "core.peers"
 local reply = require "core.reply"
 local sys = require "core.sys"
 
@@ -23,22 +24,23 @@ local function reachable(version, of)
   return false, first
 end
 
---- Whether the version may be asked now; a probe of it is taken along. Else when to come again.
-local function fits(req, version, of)
+--- @return whether the version may be asked now; when it may not, from when on; the probe of it that goes along
+local function fits(version, of)
   local ok, at = reachable(version, of)
   if not ok then return false, at end
   local state, till = breakers.look(version.breaker)
   if state == "closed" then return true end
   if state == "open" then return false, till end
-  req.version_probe = breakers.take(version.breaker)
-  return req.version_probe ~= nil, till
+  local probe = breakers.take(version.breaker)
+  return probe ~= nil, till, probe
 end
 
---- By weight among the model's versions that fit, without `not_this`.
-local function draw(req, model, of, not_this)
+--- By weight among the model's versions that fit. @param skips(version) which are left out; may be nil
+--- @return the version and the probe of it that goes along
+local function draw(model, of, skips)
   local left, total = {}, 0
   for _, version in ipairs(model.open) do
-    if version ~= not_this then
+    if not (skips and skips(version)) then
       left[#left + 1] = version
       total = total + version.weight
     end
@@ -50,23 +52,24 @@ local function draw(req, model, of, not_this)
       i = i + 1
     end
     local version = table.remove(left, i)
-    if fits(req, version, of) then return version end
+    local ok, _, probe = fits(version, of)
+    if ok then return version, probe end
     total = total - version.weight
   end
 end
 
 local function told(req, by)
   req.degraded = by
-  ngx.header["X-Degraded"] = by
+  ngx.var.gateway_degraded = by
   metrics.add("gateway_degraded_total", 'model="' .. req.model.id .. '",by="' .. by .. '"', 1)
 end
 
 local ways = {}
 
 function ways.version(req, settings, drawn)
-  local version = draw(req, req.model, settings.peer_breakers, drawn)
+  local version, probe = draw(req.model, settings.peer_breakers, function(one) return one == drawn end)
   if version then told(req, "version") end
-  return version
+  return version, probe
 end
 
 function ways.model(req, settings)
@@ -74,12 +77,12 @@ function ways.model(req, settings)
   for _, id in ipairs(settings.degrade.models[req.model.id] or {}) do
     local model = settings.model_by_id[id]
     if model and (not allowed or allowed[model.id]) then
-      local version = draw(req, model, settings.peer_breakers)
+      local version, probe = draw(model, settings.peer_breakers)
       if version then
         told(req, "model")
         edit.set(req, "model", '"' .. model.id .. '"')
         req.model = model
-        return version
+        return version, probe
       end
     end
   end
@@ -92,23 +95,46 @@ local function refusal(at)
   })
 end
 
-function M.check(degrade)
+function M.compile(settings)
+  local degrade = settings.degrade
+  if not degrade then return end
+  if not settings.breaker then error("degrade needs breaker", 0) end
   for _, way in ipairs(degrade.order) do
     if not ways[way] then error("degrade.order names no way: " .. tostring(way), 0) end
+    if way == "version" then settings.other_version = true end
   end
 end
 
 --- @param drawn the version that the weights chose
 --- @return the version that shall answer; when it may not, `req.unserved` says why
 function M.choose(req, settings, drawn)
-  local ok, at = fits(req, drawn, settings.peer_breakers)
+  local ok, at, probe = fits(drawn, settings.peer_breakers)
+  req.version_probe = probe
   if ok then return drawn end
   for _, way in ipairs(settings.degrade and settings.degrade.order or {}) do
-    local version = ways[way](req, settings, drawn)
+    local version
+    version, req.version_probe = ways[way](req, settings, drawn)
     if version then return version end
   end
   req.unserved = refusal(at)
   return drawn
+end
+
+--- Every peer of the request's version gave no answer, and did so fast: another version of the model is asked, where the
+--- settings allow it and it speaks the same protocol. What it answers is not kept as the first one's.
+--- @return whether there is one
+function M.move(req)
+  local now, failed = req.now, req.version
+  if not now.other_version then return false end
+  local version, probe = draw(req.model, now.peer_breakers, function(one)
+    return one == failed or one.protocol ~= failed.protocol or not peers.untried(one, req.tried)
+  end)
+  if not version then return false end
+  breakers.left(req, probe)
+  told(req, "version")
+  req.version = version
+  if req.cached then req.cached.collected = nil end
+  return true
 end
 
 return M

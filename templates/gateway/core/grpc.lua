@@ -5,7 +5,6 @@
 -- Streams pass piece by piece. An answer that is not streamed is fetched whole by a subrequest: SGLang sends the head of
 -- its answer before it knows whether there is one, and the caller's status must wait for that. A stream's status cannot:
 -- what goes wrong after the head is an error event.
-local balancer = require "core.balancer"
 local home = require "core.home"
 local metrics = require "core.metrics"
 local outcome = require "core.outcome"
@@ -66,9 +65,9 @@ end
 --- is, once: it may have closed the connection that was kept to it.
 --- @param failure 502, or 504 where time ran out
 function M.again(req, failure)
-  local state, peers = req.grpc, #req.version.peers
+  local state, tries = req.grpc, req.version.tries
   if not state or state.headed or sys.msec() - state.began > FAST then return false end
-  local tries = peers == 1 and failure == 502 and 2 or math.min(balancer.TRIES, peers)
+  if tries == 1 and failure == 502 then tries = 2 end
   return req.attempts < tries
 end
 
@@ -225,6 +224,8 @@ local function answer(req, http, text, headers)
   ngx.status = http
   ngx.header["Content-Type"] = "application/json"
   for name, value in pairs(headers or {}) do ngx.header[name] = value end
+  -- What the subrequest's balancer said stands in variables of its own.
+  if req.degraded then ngx.var.gateway_degraded = req.degraded end
   -- The policy's answer has another size.
   if req.route ~= "generate" then ngx.header["Content-Length"] = #text end
   ngx.print(text)

@@ -1,12 +1,16 @@
 -- The peers this gateway knows, by address, with the load this worker put on them and, a little late, what the other
 -- workers did. Loads are kept by the worker that counts them and expire with it: a crash leaves no phantom load.
 local breakers = require "core.breakers"
+local metrics = require "core.metrics"
 
 local dict = ngx.shared.gateway_loads
 local random = math.random
 
 local PUBLISH = 0.2 -- seconds
 local M = {}
+
+metrics.counter("gateway_failed_tries_total", "Tries that engines did not answer, of the version that was asked.")
+
 -- Records live as long as settings or requests hold them: addresses come and go with DNS.
 local known = setmetatable({}, { __mode = "v" })
 
@@ -25,10 +29,13 @@ function M.enter(peer)
   peer.load = peer.load + 1
 end
 
---- @param failure the status of a try that failed, nil when the peer answered
-function M.leave(peer, failure)
-  peer.load = peer.load - 1
-  if failure then peer.failures = (peer.failures or 0) + 1 end
+--- The request's peer is done with, for now. @param failed whether it gave no answer
+function M.leave(req, failed)
+  req.peer.load = req.peer.load - 1
+  req.holding = false
+  if not failed then return end
+  local labels = 'model="' .. req.model.id .. '",version="' .. req.version.name .. '"'
+  metrics.add("gateway_failed_tries_total", labels, 1)
 end
 
 local function usable(version, tried)
@@ -39,6 +46,14 @@ local function usable(version, tried)
     if not tried[peers[i]] then list[#list + 1] = peers[i] end
   end
   return list
+end
+
+--- Whether a peer of the version is left to ask.
+function M.untried(version, tried)
+  for i = 1, #version.peers do
+    if not (tried and tried[version.peers[i]]) then return true end
+  end
+  return false
 end
 
 --- Power of two choices among the version's peers that were not tried; nil when none is left.

@@ -2,9 +2,7 @@
 local peers = require "core.peers"
 
 local function done(req)
-  if not req.holding then return end
-  local failed = not req.first and ngx.status >= 500 and ngx.status
-  peers.leave(req.peer, failed or nil)
+  if req.holding then peers.leave(req, not req.first and ngx.status >= 500) end
 end
 
 return { done = done, engine = true }

@@ -1,4 +1,5 @@
 -- Which version of the model answers: by weight. A weight of 0 gets nothing; a version without peers is not there.
+local balancer = require "core.balancer"
 local degrade = require "core.degrade"
 local names = require "core.names"
 local peers = require "core.peers"
@@ -23,9 +24,19 @@ local function protocol_of(version)
   return protocol
 end
 
+--- How often a request of the version may go out: to each peer once, those of other versions among them where they may
+--- answer in its place.
+local function tries(settings, open, version)
+  local count = 0
+  for _, one in ipairs(open) do
+    if one == version or settings.other_version and one.protocol == version.protocol then count = count + #one.peers end
+  end
+  return math.min(balancer.TRIES, count)
+end
+
 local function compile(settings)
   names.expand(settings)
-  if settings.degrade then degrade.check(settings.degrade) end
+  degrade.compile(settings)
   for _, model in ipairs(settings.models) do
     local open, total = {}, 0
     for _, version in ipairs(model.versions) do
@@ -43,6 +54,7 @@ local function compile(settings)
       end
     end
     model.open, model.total = open, total
+    for _, version in ipairs(open) do version.tries = tries(settings, open, version) end
   end
 end
 

@@ -32,6 +32,7 @@ export interface Streamed extends Reply {
 export interface Ask {
   /** Null sends none. Default: the target's. */
   readonly key?: string | null;
+  readonly headers?: Readonly<Record<string, string>>;
   readonly timeoutMs?: number;
 }
 
@@ -136,7 +137,8 @@ export class Api {
   async #request(method: string, path: string, body: string | undefined, ask: Ask): Promise<Reply> {
     try {
       const response = await this.world.http.request({
-        ...{ method, url: this.#address(path), headers: this.#headers(ask.key), timeoutMs: 0 },
+        ...{ method, url: this.#address(path), timeoutMs: 0 },
+        headers: { ...this.#headers(ask.key), ...ask.headers },
         ...(body === undefined ? {} : { body }),
         signal: this.#within(ask.timeoutMs),
       });

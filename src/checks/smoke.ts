@@ -4,6 +4,7 @@ import { say } from '../say.js';
 import type { World } from '../world.js';
 import { Api, type SmokeTarget } from './api.js';
 import { type Check, type CheckObserver, type Outcome, runChecks, standing } from './check.js';
+import { cacheChecks } from './smoke-cache.js';
 import { chatChecks } from './smoke-chat.js';
 import { errorChecks } from './smoke-errors.js';
 import { loadChecks } from './smoke-load.js';
@@ -18,6 +19,9 @@ export const smokeChecks: readonly Check<Api>[] = [
   ...streamChecks,
   ...loadChecks,
 ];
+
+/** With what only a gateway of ours with a cache promises. */
+export const allChecks: readonly Check<Api>[] = [...smokeChecks, ...cacheChecks];
 
 /** For machines: English, no objects of ours. */
 export interface SmokeReport {
@@ -68,21 +72,22 @@ export function reportOf(target: SmokeTarget, outcomes: readonly Outcome[]): Smo
 
 /**
  * The checks of these ids, or of these groups (`chat` is all of `chat.*`), in their own order.
+ * @param usual where no words are given
  * @throws UserError `smoke.unknown`
  */
-export function chosen(words: readonly string[]): readonly Check<Api>[] {
+export function chosen(words: readonly string[], usual: readonly Check<Api>[] = smokeChecks): readonly Check<Api>[] {
   const names = words.flatMap((word) => word.split(',')).map((word) => word.trim());
   const takes = (name: string, id: string): boolean => id === name || id.startsWith(`${name}.`);
-  const unknown = names.filter((name) => !smokeChecks.some(({ id }) => takes(name, id)));
+  const unknown = names.filter((name) => !allChecks.some(({ id }) => takes(name, id)));
   if (unknown.length > 0) {
-    const ids = smokeChecks.map(({ id }) => id);
+    const ids = allChecks.map(({ id }) => id);
     throw new UserError(
       'smoke.unknown',
       say(`There is no check called ${unknown.join(', ')}.`, `没有名为 ${unknown.join('、')} 的检查。`),
       { hint: say(`There are: ${ids.join(', ')}`, `可选：${ids.join('、')}`), exit: 'usage' },
     );
   }
-  return names.length === 0 ? smokeChecks : smokeChecks.filter(({ id }) => names.some((name) => takes(name, id)));
+  return names.length === 0 ? usual : allChecks.filter(({ id }) => names.some((name) => takes(name, id)));
 }
 
 /** A few seconds on a small model. @throws what was thrown by Ctrl-C; a network that fails is a finding */

@@ -1,7 +1,8 @@
 import type { SmokeTarget } from '../checks/api.js';
 import { outcomePrinter, sumLine } from '../checks/lines.js';
-import { chosen, runSmoke, type SmokeReport, smokeChecks } from '../checks/smoke.js';
+import { allChecks, chosen, runSmoke, type SmokeReport, smokeChecks } from '../checks/smoke.js';
 import { UserError } from '../errors.js';
+import { settingsHere } from '../gateway/change.js';
 import { cliKeyFile } from '../gateway/cli-key.js';
 import { say } from '../say.js';
 import { type Deployment, trust } from '../targets/deployment.js';
@@ -19,6 +20,10 @@ async function targetOf({ url, key, model, engineMetricsUrl }: Endpoint, world: 
   }
   return { baseUrl: url, model: asked, key, engineMetricsUrl };
 }
+
+/** What this home's own gateway promises. */
+const usualHere = async (world: World): Promise<typeof smokeChecks> =>
+  (await settingsHere(world))?.cache ? allChecks : smokeChecks;
 
 /** Each line as its check ends. */
 export async function showSmoke(target: SmokeTarget, checks: typeof smokeChecks, world: World): Promise<SmokeReport> {
@@ -50,7 +55,7 @@ export async function smokeOf(deployment: Deployment, world: World): Promise<Smo
     engineMetricsUrl: `http://${host}:${port}/metrics`,
   };
   const endpoint = { url: deployment.endpoint, ...(await trust(deployment, world)) };
-  return showSmoke(target, smokeChecks, trusting(endpoint, world));
+  return showSmoke(target, await usualHere(world), trusting(endpoint, world));
 }
 
 export const verb: Verb = {
@@ -73,7 +78,8 @@ export const verb: Verb = {
     },
   ],
   async run(input, given) {
-    const checks = chosen((input.options.only as readonly string[] | undefined) ?? []);
+    const usual = input.options.url === undefined ? await usualHere(given) : smokeChecks;
+    const checks = chosen((input.options.only as readonly string[] | undefined) ?? [], usual);
     const endpoint = await endpointOf(input.options, given);
     const world = trusting(endpoint, given);
     const target = await targetOf(endpoint, world);

@@ -47,6 +47,27 @@ function processRow(one: ProcessTruth, world: World): string[] {
   return [one.id, state, ui.paint.dim(notes.join(', '))];
 }
 
+/** What is on of the gateway's policies, as it goes now. */
+function gatewayRows({ gateway }: LocalState, { ui }: World): string[][] {
+  const { cache, redis, breaker } = gateway ?? {};
+  const row = (name: string, state: 'ready' | 'degraded', word: Text, note: Text): string[] => [
+    name,
+    `${mark(state, ui.paint)} ${ui.text(word)}`,
+    ui.paint.dim(ui.text(note)),
+  ];
+  const list = (en: readonly string[]): Text => say(en.join(', '), en.join('、'));
+  const on = say('on', '已启用');
+  const count = (hits: number, misses: number): Text =>
+    say(`hits: ${hits}, misses: ${misses}`, `命中 ${hits}，未命中 ${misses}`);
+  return [
+    ...(cache ? [row('cache', 'ready', on, count(cache.hits, cache.misses))] : []),
+    ...(redis?.answers ? [row('redis', 'ready', say('answers', '应答正常'), list(redis.nodes))] : []),
+    ...(redis?.answers === false ? [row('redis', 'degraded', say('away', '无应答'), list(redis.nodes))] : []),
+    ...(breaker?.open.length === 0 ? [row('breaker', 'ready', say('closed', '未熔断'), say('', ''))] : []),
+    ...(breaker?.open.length ? [row('breaker', 'degraded', say('open', '已熔断'), list(breaker.open))] : []),
+  ];
+}
+
 export function showState(deployment: Deployment, now: LocalState, world: World): void {
   const { ui } = world;
   const { supervision } = now;
@@ -60,22 +81,29 @@ export function showState(deployment: Deployment, now: LocalState, world: World)
     [ui.text(say('model', '模型')), deployment.model],
     ...supervision.processes.map((one) => processRow(one, world)),
     ['supervisor', `${mark(watch, ui.paint)} ${ui.text(words[watch]!)}`, ui.paint.dim(pid)],
+    ...gatewayRows(now, world),
   ];
   for (const line of table(rows, [], '  ')) ui.line(line);
   if (now.state === 'ready') return;
   ui.line();
   ui.line(ui.text(now.reason));
   for (const { lines } of supervision.processes) for (const line of lines) ui.line(`  ${ui.paint.dim(line)}`);
-  ui.line(`${ui.paint.accent('→')} ${ui.text(repair(now.state))}`);
+  ui.line(`${ui.paint.accent('→')} ${ui.text(repair(now))}`);
 }
 
-const repair = (state: LocalState['state']): Text =>
-  state === 'starting'
-    ? say('Follow it: deepseek-deploy logs --follow', '查看进展：deepseek-deploy logs --follow')
-    : say(
-        'Bring it back: deepseek-deploy init. See why: deepseek-deploy logs',
-        '恢复：deepseek-deploy init；查看原因：deepseek-deploy logs',
-      );
+function repair({ state, gateway }: LocalState): Text {
+  if (state === 'starting')
+    return say('Follow it: deepseek-deploy logs --follow', '查看进展：deepseek-deploy logs --follow');
+  if (gateway?.redis?.answers === false)
+    return say(
+      'Start it; or correct gateway.redis in deepseek.yaml, then: deepseek-deploy init',
+      '请启动 Redis；或修改 deepseek.yaml 中的 gateway.redis，然后运行：deepseek-deploy init',
+    );
+  return say(
+    'Bring it back: deepseek-deploy init. See why: deepseek-deploy logs',
+    '恢复：deepseek-deploy init；查看原因：deepseek-deploy logs',
+  );
+}
 
 /** What `status --json` and `init --json` have in common. */
 export const stateJson = (deployment: Deployment, now: LocalState) => ({
@@ -87,6 +115,7 @@ export const stateJson = (deployment: Deployment, now: LocalState) => ({
   model: deployment.model,
   processes: now.supervision.processes.map((one) => ({ ...one, reason: one.reason?.en })),
   supervisor: now.supervision.supervisor,
+  ...now.gateway,
 });
 
 export const verb: Verb = {

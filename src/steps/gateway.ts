@@ -11,12 +11,13 @@ import {
   madeFile,
   readLua,
   settingsAsFile,
+  testCommand,
 } from '../gateway/files.js';
 import type { Secrets, Settings } from '../gateway/settings.js';
 import { reloadCommand } from '../gateway/tls.js';
 import { type Action, NotYet, type Step } from '../plan/step.js';
 import { say, type Text } from '../say.js';
-import type { World } from '../world.js';
+import type { Result, World } from '../world.js';
 import { findNginx } from './nginx.js';
 import { configured, serves, withConfigured } from './settings.js';
 import { type Setup, tlsFilesOf } from './setup.js';
@@ -25,14 +26,28 @@ import { type Setup, tlsFilesOf } from './setup.js';
 const nameservers = (resolvConf: string): readonly string[] =>
   [...resolvConf.matchAll(/^\s*nameserver\s+([0-9A-Fa-f.:]+)/gm)].map(([, address]) => address!);
 
+/**
+ * The CA of Redis, copied: workers read it too, and they may be nobody, who cannot enter a home. The folder that nginx
+ * was started in they can.
+ */
+const redisCa = 'redis-ca.crt';
+
+async function caFiles({ config, places }: Setup, world: World): Promise<readonly GatewayFile[]> {
+  const { enabled, ca } = config.gateway.redis.tls;
+  if (!enabled || ca === undefined) return [];
+  return [{ path: `${gatewayDirectory(places.home)}/${redisCa}`, mode: 0o644, content: await world.files.read(ca) }];
+}
+
 /** @throws NotYet until nginx is installed */
 export async function gatewayPlan(setup: Setup, world: World): Promise<GatewayPlan> {
   const found = await findNginx(world);
   if (!found.usable) throw new NotYet('nginx.install');
   const { host, port, adminPort } = setup.gateway;
   const { tls, maxBodyBytes, cache, redis } = setup.config.gateway;
+  const directory = gatewayDirectory(setup.places.home);
+  const root = world.processes.uid === 0;
   return {
-    directory: gatewayDirectory(setup.places.home),
+    directory,
     build: found.build,
     listen: { host, port },
     admin: { host: '127.0.0.1', port: adminPort },
@@ -40,11 +55,11 @@ export async function gatewayPlan(setup: Setup, world: World): Promise<GatewayPl
     workers: 1,
     maxBody: maxBodyBytes,
     cacheMiB: cache.enabled ? Math.ceil(cache.memory / 2 ** 20) : 1,
-    ...(redis.tls.ca !== undefined ? { trustedCa: redis.tls.ca } : {}),
+    ...(redis.tls.enabled ? { trustedCa: `${root ? '/proc/self/cwd' : directory}/${redisCa}` } : {}),
     ...(redis.nodes.length > 0
       ? { resolvers: nameservers((await world.files.readIfAny('/etc/resolv.conf')) ?? '') }
       : {}),
-    ...(world.processes.uid === 0 ? { workerUser: found.workerUser } : {}),
+    ...(root ? { workerUser: found.workerUser } : {}),
   };
 }
 
@@ -63,7 +78,8 @@ interface Wanted {
 }
 
 async function wantedFiles(setup: Setup, world: World): Promise<Wanted> {
-  const files = gatewayFiles(await gatewayPlan(setup, world), await readLua(world));
+  const ours = gatewayFiles(await gatewayPlan(setup, world), await readLua(world));
+  const files = [...ours, ...(await caFiles(setup, world))];
   const made = madeOf(files, await secretsHere(world));
   return { made, files: [...files, madeFile(gatewayDirectory(setup.places.home), made)] };
 }
@@ -114,6 +130,11 @@ function refuse(cause: Error): never {
   });
 }
 
+function refusedByNginx({ stderr }: Result): UserError {
+  const why = /\[emerg\] (?:\d+#\d+: )?(.*)/.exec(stderr)?.[1] ?? stderr.trim().slice(-300);
+  return new UserError('gateway.nginx', say(`nginx refuses its configuration: ${why}`, `nginx 拒绝了配置：${why}`));
+}
+
 async function isInForce(setup: Setup, made: string, settings: Settings, world: World): Promise<boolean> {
   const now = await running(setup, world);
   return now === undefined || (now.made === made && now.revision >= settings.revision);
@@ -135,7 +156,8 @@ export const gateway: Step<Setup> = {
     const directory = gatewayDirectory(setup.places.home);
     const settings = await settingsHere(world);
     const wanted = await configured(setup, world);
-    const folders = gatewayFolders(await gatewayPlan(setup, world));
+    const plan = await gatewayPlan(setup, world);
+    const folders = gatewayFolders(plan);
     const { files, made } = await wantedFiles(setup, world);
     const now = await running(setup, world);
     const what = say('the gateway to go by it', '网关采用新配置');
@@ -146,6 +168,7 @@ export const gateway: Step<Setup> = {
       ...(settings === undefined || serves(settings, wanted)
         ? []
         : [{ kind: 'write', ...settingsAsFile(directory, withConfigured(settings, wanted)) } as const]),
+      { kind: 'run', command: { ...testCommand(plan), cwd: directory }, failed: refusedByNginx },
       ...(now === undefined || now.made === made ? [] : [{ kind: 'run', command: reloadCommand(directory) } as const]),
       ...(now === undefined ? [] : [{ kind: 'wait', what, until: inForce(setup, made), timeoutMs: 20_000 } as const]),
     ];

@@ -28,17 +28,22 @@ export function nodeOf(text: string, hosts: ReadonlyMap<string, string>): RedisN
   return { host: host.includes(':') && !host.startsWith('[') ? `[${host}]` : host, port: Number(text.slice(at + 1)) };
 }
 
+/**
+ * The name that certificates of Redis are checked against: that of the first node where none is given, since nodes may
+ * be reached by an address (of /etc/hosts, or of the cluster's map) that is in no certificate.
+ */
+const serverNameOf = ({ nodes, tls }: Gateway['redis']): string => tls.serverName ?? nodes[0]!.replace(/:\d+$/, '');
+
 /** Undefined where there is no Redis. */
 export function redisOf({ redis }: Gateway, hosts: ReadonlyMap<string, string>): RedisOptions | undefined {
   if (redis.nodes.length === 0) return undefined;
   const { cluster, username, database, timeout, writeTimeout, connections, tls } = redis;
-  const { serverName } = tls;
   return redisOptions({
     nodes: redis.nodes.map((node) => nodeOf(node, hosts)),
     cluster,
     database,
     ...(username === undefined ? {} : { username }),
-    ...(tls.enabled ? { tls: { verify: true, ...(serverName === undefined ? {} : { serverName }) } } : {}),
+    ...(tls.enabled ? { tls: { verify: true, serverName: serverNameOf(redis) } } : {}),
     budgetMs: timeout,
     writeMs: writeTimeout,
     connections,

@@ -59,6 +59,7 @@ async function gateway(setup: Setup, world: World): Promise<ProcessSpec> {
   return {
     id: 'gateway',
     argv: gatewayCommand(plan).argv,
+    cwd: plan.directory,
     log: logFile(setup.places.home, 'gateway'),
     // The admin port tells of the gateway alone, whatever becomes of the engine.
     ready: { url: `http://127.0.0.1:${setup.gateway.adminPort}/metrics`, everyMs: 5000, withinMs: 30_000 },

@@ -76,7 +76,14 @@ describe('init', () => {
     const text = await conf(world);
     expect(text).toContain('resolver 10.0.0.53 [fd00::53] valid=10s;');
     expect(text).toContain('lua_shared_dict gateway_cache 96m;');
-    expect(text).toContain('lua_ssl_trusted_certificate "/etc/redis-ca.crt";');
+    expect(text).toContain('lua_ssl_trusted_certificate "/proc/self/cwd/redis-ca.crt";');
+    expect(await world.files.read(`${home}/gateway/redis-ca.crt`)).toBe('PEM');
+  });
+
+  it('as a person of this machine who is not root, too', async () => {
+    await start({ uid: 1000, nginx: true });
+    await run(everything);
+    expect(await conf(world)).toContain('lua_ssl_trusted_certificate "/home/u/state/gateway/redis-ca.crt";');
   });
 
   it('tells no secret, in the plan or anywhere a worker may read', async () => {
@@ -150,6 +157,40 @@ describe('init', () => {
     const second = await settingsWith('/work/m.gguf', 'other');
     expect(second).not.toBe(first);
   });
+});
+
+describe('a Redis that does not answer', () => {
+  it('is found by init at its end, and by status: it is degraded, with the reason and the cure', async () => {
+    await start({ redis: { answers: false, why: 'connection refused' } });
+    await write(everything);
+    expect(await type(world, init)).toBe(1);
+    world.shown.length = 0;
+    expect(await type(world, 'status')).toBe(1);
+    const text = world.shown.join('\n');
+    expect(text).toContain('● degraded');
+    expect(text).toContain('Redis (r1.example:7000, 10.0.0.2:7000) does not answer the gateway: connection refused.');
+    expect(text).toContain('correct gateway.redis in deepseek.yaml');
+    expect(text).toMatch(/cache +● on/);
+    expect(await type(world, 'status --json')).toBe(1);
+    expect(JSON.parse(world.out.at(-1)!)).toMatchObject({
+      state: 'degraded',
+      redis: { answers: false, why: 'connection refused', nodes: ['r1.example:7000', '10.0.0.2:7000'] },
+      cache: { hits: 0, misses: 0 },
+      breaker: { open: [] },
+    });
+  });
+});
+
+it('what nginx refuses is told in its own words, before the running one is asked to take it', async () => {
+  let stderr = '';
+  await start({ nginxTest: () => (stderr ? { code: 1, stderr } : {}) });
+  await run('');
+  stderr = 'nginx: [emerg] SSL_CTX_load_verify_locations("/x.crt") failed\nnginx: configuration file test failed\n';
+  await write(everything);
+  world.errors.length = 0;
+  expect(await type(world, init)).toBe(4);
+  expect(world.errors.join('\n')).toContain('nginx refuses its configuration: SSL_CTX_load_verify_locations("/x.crt")');
+  expect(reloads(world)).toBe(0);
 });
 
 /** The revision that answers of this file are cached under. */

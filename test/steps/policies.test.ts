@@ -38,6 +38,14 @@ describe('Redis', () => {
     });
   });
 
+  it('by an address of /etc/hosts is still known by the name in its certificate', async () => {
+    const { gateway } = await configOf('redis: {nodes: ["redis:6379"], tls: {enabled: true, ca: x}}');
+    expect(redisOf(gateway, new Map([['redis', '10.0.0.9']]))).toMatchObject({
+      nodes: [{ host: '10.0.0.9', port: 6379 }],
+      tls: { verify: true, serverName: 'redis' },
+    });
+  });
+
   it('names of /etc/hosts become addresses: nginx does not look there', () => {
     const hosts = hostsIn('127.0.0.1\tlocalhost # me\n::1 localhost ip6-localhost\n\n#10.0.0.1 no\n10.0.0.9 redis r\n');
     expect(nodeOf('localhost:6379', hosts)).toEqual({ host: '127.0.0.1', port: 6379 });

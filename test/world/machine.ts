@@ -14,6 +14,8 @@ export interface Machine extends FakeOptions {
   readonly nginx?: boolean;
   readonly sudo?: boolean;
   readonly apt?: boolean;
+  /** What nginx says of its configuration. */
+  readonly nginxTest?: Answer;
   /** What npm does instead of installing. */
   readonly npm?: Answer;
   /** What the gateway says of the Redis that its settings name. */
@@ -116,6 +118,7 @@ export function machine(options: Machine = {}): FakeWorld {
       ["sh -c 'uname -sm", { stdout: 'Linux x86_64\nglibc 2.36\n' }],
       ['npm --version', { stdout: '11.0.0' }],
       [/^cd \S+ && npm ci /, npm],
+      [/^cd \S+\/gateway && \S*nginx -p .* -t$/, options.nginxTest ?? {}],
       [/engine\.js --probe/, { stdout: 'AVX2' }],
       [
         /^sh -euc .*kill -HUP.* reload /s,

@@ -193,7 +193,7 @@ function tellVerdict(world: World, { files, lines, pruned, problems, notes, head
   if (all.length > 0) ui.line();
   ui.line(
     say(
-      `${lines} lines in ${files} files; ${pruned} files pruned`,
+      `Lines: ${lines}. Files: ${files}, and ${pruned} pruned.`,
       `${files} 个文件共 ${lines} 行；已清理 ${pruned} 个文件`,
     ),
   );

@@ -26,6 +26,13 @@ export const audit = object(
       max: 4 * 1024 * 1024,
       initial: '256KiB',
     }),
+    streamTokens: boolean({
+      says: say(
+        'Ask engines for the tokens of every stream; callers see them only when they ask themselves.',
+        '向引擎询问每个流式应答的 token 数；调用方仅在自己要求时才会看到。',
+      ),
+      initial: true,
+    }),
     rotateBytes: bytes({
       says: say('A file of the log is closed and sealed at this size.', '日志文件达到此大小即关闭并加密。'),
       min: 64 * 1024,

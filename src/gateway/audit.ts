@@ -6,6 +6,8 @@ export interface AuditOptions {
   readonly content: boolean;
   /** Of each prompt and of each answer at the most. */
   readonly contentBytes: number;
+  /** Whether streams are asked for their usage, which callers get to see only when they ask for it themselves. */
+  readonly streamTokens: boolean;
   /** A file is closed, and then sealed, at this size or at this age. */
   readonly rotateBytes: number;
   readonly rotateS: number;
@@ -18,6 +20,7 @@ export const auditOptions = (given: Partial<AuditOptions> = {}): AuditOptions =>
   onError: 'continue',
   content: false,
   contentBytes: 256 * 1024,
+  streamTokens: true,
   rotateBytes: 64 * 1024 * 1024,
   rotateS: 86_400,
   ...given,

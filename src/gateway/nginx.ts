@@ -125,7 +125,7 @@ const lua = (options: NginxOptions): string[] => {
     'lua_shared_dict gateway_flights 2m;',
     'lua_shared_dict gateway_tokens 64k;',
     'lua_shared_dict gateway_limits 8m;',
-    'lua_shared_dict gateway_audit 64k;',
+    'lua_shared_dict gateway_audit 256k;',
     `lua_shared_dict gateway_cache ${options.cacheMiB ?? 64}m;`,
     ...(options.trustedCa
       ? [`lua_ssl_trusted_certificate ${quoted(options.trustedCa)};`, 'lua_ssl_verify_depth 3;']

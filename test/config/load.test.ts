@@ -42,6 +42,7 @@ describe('a file', () => {
           onError: 'continue',
           content: false,
           contentBytes: 256 * 1024,
+          streamTokens: true,
           rotateBytes: 64 * 1024 * 1024,
           rotateAfter: 86_400_000,
         },

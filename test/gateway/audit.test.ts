@@ -1,13 +1,16 @@
 /** The audit log on real gateways: what stands in it, its chain, its rotation, and the books when workers die. */
 import { readFile } from 'node:fs/promises';
-import { expect, it } from 'vitest';
+import { connect, type Socket } from 'node:net';
+import { describe, expect, it } from 'vitest';
+import { readLedger } from '../../src/audit/ledger.js';
 import { verify } from '../../src/audit/verify.js';
 import { auditOptions } from '../../src/gateway/audit.js';
 import { auditFolder } from '../../src/gateway/files.js';
 import { localFiles } from '../../src/hosts/files.js';
 import { type Both, onBoth } from './both.js';
-import { sleep, stream } from './engine.js';
-import { type AuditLine, type Gateway, secrets, testSettings, until } from './harness.js';
+import type { BuildName } from './builds.js';
+import { sleep, startEngine, stream } from './engine.js';
+import { type AuditLine, apiKey, type Gateway, secrets, startGateway, testSettings, until } from './harness.js';
 
 const hello = { model: 'm', messages: [{ role: 'user', content: 'a question of the tests' }] };
 
@@ -45,6 +48,44 @@ onBoth('the audit log of two workers', { workers: 2 }, (both) => {
     expect((await verify(logOf(both.gateway))).lines).toBeGreaterThanOrEqual(60);
   });
 
+  it('knows the tokens of a stream whose caller did not ask for them, and shows them to who did', async () => {
+    both.engine.usual(stream(3, 1));
+    const silent = await (await post(both, 'tokens-1', { ...hello, stream: true })).text();
+    expect(silent).not.toContain('"usage"');
+    expect(silent).toMatch(/data: \[DONE\]\n\n$/);
+    expect(await both.gateway.auditOf('tokens-1')).toMatchObject({ prompt_tokens: 7, completion_tokens: 3 });
+    const asking = { ...hello, stream: true, stream_options: { include_usage: true } };
+    expect(await (await post(both, 'tokens-2', asking)).text()).toContain('"usage"');
+    expect(await both.gateway.auditOf('tokens-2')).toMatchObject({ prompt_tokens: 7, completion_tokens: 3 });
+  });
+
+  it('lists a request from its head on: one whose body was still coming has its line too', async () => {
+    const { port } = new URL(both.gateway.url);
+    const sockets = await Promise.all(
+      Array.from(
+        { length: 8 },
+        (_, i) =>
+          new Promise<Socket>((done) => {
+            const socket = connect(Number(port), '127.0.0.1', () => done(socket));
+            socket.on('error', () => {});
+            socket.write(
+              `POST /v1/chat/completions HTTP/1.1\r\nHost: h\r\nX-Request-Id: slow-${i}\r\n` +
+                `Authorization: Bearer ${apiKey}\r\nContent-Length: 1000\r\n\r\n{"model":`,
+            );
+          }),
+      ),
+    );
+    await sleep(200);
+    for (const pid of await workers(both)) process.kill(pid, 'SIGKILL');
+    const lines = await until('their lines', async () => {
+      const found = (await both.gateway.audit()).filter(({ id }) => String(id).startsWith('slow-'));
+      return found.length >= 8 ? found : undefined;
+    });
+    expect(lines.map(({ cut, route }) => [cut, route])).toEqual(Array(8).fill(['worker died', 'chat']));
+    for (const socket of sockets) socket.destroy();
+    await clean(both.gateway);
+  });
+
   it('has exactly one line for every request when workers are killed under streams', async () => {
     const ids: string[] = [];
     const sent: Promise<string>[] = [];
@@ -80,7 +121,7 @@ onBoth('the audit log of two workers', { workers: 2 }, (both) => {
       if (!reached.has(id) && told[id]!.length === 0) continue;
       expect([id, told[id]]).toEqual([id, [ends[i] === 'complete' ? 'complete' : 'cut']]);
     }
-    const adopted = lines.filter((line) => line.cut === 'worker died');
+    const adopted = lines.filter(({ cut, id }) => cut === 'worker died' && ids.includes(String(id)));
     expect(adopted.length).toBeGreaterThan(0);
     expect(adopted[0]).toMatchObject({
       key: 'key_000000000001',
@@ -105,6 +146,35 @@ onBoth('the audit log of two workers', { workers: 2 }, (both) => {
       return Object.values(told).every(([one]) => one === 'complete') || undefined;
     });
     await clean(both.gateway);
+  });
+});
+
+describe.each<BuildName>(['debian', 'current'])('the end of a gateway (%s nginx)', (nginx) => {
+  it('gives what it had in hand its line, and closes its files', async () => {
+    const engine = await startEngine(stream(100, 50));
+    const gateway = await startGateway(testSettings([engine.peer]), { nginx });
+    const both = { gateway, engine, engines: [engine] };
+    try {
+      const streams = ['a', 'b'].map(async (id) =>
+        (await post(both, id, { ...hello, stream: true })).text().catch(() => 'broken'),
+      );
+      await until('both are in hand', () => engine.seen.length === 2 || undefined);
+      await sleep(100);
+      gateway.process.kill('SIGTERM');
+      expect(await Promise.all(streams)).toEqual(['broken', 'broken']);
+      await until('it is gone', () => gateway.process.exitCode !== null || undefined);
+      const lines = await gateway.audit();
+      expect(lines.map(({ id, cut }) => [id, cut]).sort()).toEqual([
+        ['a', 'worker ended'],
+        ['b', 'worker ended'],
+      ]);
+      const ledger = await readLedger(logOf(gateway));
+      expect([...ledger.files.values()]).toMatchObject([{ closed: { lines: 3, torn: 0, by: 'itself' } }]);
+      await clean(gateway);
+    } finally {
+      await gateway.stop();
+      await engine.stop();
+    }
   });
 });
 

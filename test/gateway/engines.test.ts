@@ -44,7 +44,7 @@ onBoth('three engines', { engines: 3 }, (both) => {
       });
       const response = await both.gateway.post({ ...hello, stream: true });
       const events = (await response.text()).split('\n\n').filter(Boolean);
-      expect(events).toHaveLength(7);
+      expect(events).toHaveLength(6);
       expect(events.at(-1)).toBe('data: [DONE]');
       expect(asked).toBe(2);
     }

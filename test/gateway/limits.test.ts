@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { auditOptions } from '../../src/gateway/audit.js';
 import { redisOptions } from '../../src/gateway/cache.js';
 import { type LimitOptions, limitOptions, type OwnLimits } from '../../src/gateway/limits.js';
 import type { Settings } from '../../src/gateway/settings.js';
@@ -60,6 +61,8 @@ for (const where of ['memory', 'Redis'] as const) {
           tenant: `${key.tenant}${nginx}${tenant}`,
         })),
         limits: limitOptions(given),
+        // What asks for usage here is the limits.
+        audit: auditOptions({ streamTokens: false }),
         revision,
       };
       expect((await gateway.put(settings)).status).toBe(200);

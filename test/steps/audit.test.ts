@@ -11,12 +11,13 @@ test('without a word it goes on, keeps no content, and turns at a size and an ag
 
 test('what is said is what the gateway gets', async () => {
   const text = `gateway:
-  audit: {onError: refuse, content: true, contentBytes: 64KiB, rotateBytes: 1MiB, rotateAfter: 12h}
+  audit: {onError: refuse, content: true, contentBytes: 64KiB, streamTokens: false, rotateBytes: 1MiB, rotateAfter: 12h}
 `;
   expect(auditOf(await configOf(text))).toEqual({
     onError: 'refuse',
     content: true,
     contentBytes: 65_536,
+    streamTokens: false,
     rotateBytes: 1_048_576,
     rotateS: 43_200,
   });

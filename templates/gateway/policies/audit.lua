@@ -14,10 +14,18 @@ local whole = {
   onError = "string",
   content = "boolean",
   contentBytes = "number",
+  streamTokens = "boolean",
   rotateBytes = "number",
   rotateS = "number",
 }
-local usual = { onError = "continue", content = false, contentBytes = 0, rotateBytes = 64 * 1024 * 1024, rotateS = 86400 }
+local usual = {
+  onError = "continue",
+  content = false,
+  contentBytes = 0,
+  streamTokens = true,
+  rotateBytes = 64 * 1024 * 1024,
+  rotateS = 86400,
+}
 
 local M = {}
 

@@ -1,13 +1,14 @@
--- The tokens of a stream are known only when its usage is asked for. Where tokens are limited we ask, and take the event
--- that tells it out of the answer for a caller who did not ask. Such events come whole: what is not yet ended by an empty
--- line waits for its rest.
+-- The tokens of a stream are known only when its usage is asked for. Where tokens are limited, or belong on record, we
+-- ask, and take the event that tells it out of the answer for a caller who did not ask. Such events come whole: what is
+-- not yet ended by an empty line waits for its rest.
 local edit = require "core.edit"
 
 local find, sub = string.find, string.sub
 
-local function access(req)
+local function access(req, settings)
+  if not req.stream or req.doc.kinds.stream_options then return end
   local taken = req.taken
-  if not taken or not taken.plan.tokens or not req.stream or req.doc.kinds.stream_options then return end
+  if not (taken and taken.plan.tokens) and not settings.audit_options.streamTokens then return end
   edit.set(req, "stream_options", '{"include_usage":true}')
   req.unasked = ""
 end

@@ -30,7 +30,7 @@ describe('a file', () => {
       name: 'default',
       target: 'local',
       model: { hub: 'huggingface' },
-      engine: { threads: 'auto', sequences: 4, contextSize: 4096, queue: 64 },
+      engine: { threads: 'auto', sequences: 4, contextSize: 4096, queue: 64, protocol: 'http' },
       gateway: {
         host: '127.0.0.1',
         port: 8080,

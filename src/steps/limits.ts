@@ -1,5 +1,6 @@
 /** What the configuration says about limits and parameters, as the gateway takes it. */
 import type { Config } from '../config/config.js';
+import { cliTenant } from '../gateway/cli-key.js';
 import {
   type LimitBounds,
   type LimitOptions,
@@ -18,7 +19,7 @@ export function limitsOf(config: Config): LimitOptions {
   const { key, tenant, perEngine, reserveTokens } = config.gateway.limits;
   return limitOptions({
     ...(Object.keys(bounds(key)).length > 0 ? { key: bounds(key) } : {}),
-    ...(Object.keys(bounds(tenant)).length > 0 ? { tenant: bounds(tenant) } : {}),
+    ...(Object.keys(bounds(tenant)).length > 0 ? { tenant: bounds(tenant), tenants: { [cliTenant]: {} } } : {}),
     ...(perEngine === 'none' ? {} : { perEngine }),
     reserveTokens,
   });

@@ -1,5 +1,6 @@
+import { UserError } from '../errors.js';
 import { secretsHere, settingsHere } from '../gateway/change.js';
-import { cliKeyFile } from '../gateway/cli-key.js';
+import { cliKeyFile, newCliKey } from '../gateway/cli-key.js';
 import { gatewayDirectory, secretsAsFile, settingsAsFile } from '../gateway/files.js';
 import { makeKey, makeSecret } from '../gateway/keys.js';
 import { noSettings, type Secrets, type Settings, withKey } from '../gateway/settings.js';
@@ -22,13 +23,18 @@ const secretsWrite = (home: string, secrets: Secrets): Action => {
 };
 
 const cliKey = (world: World, pepper: string) =>
-  makeKey(world.random(38), pepper, { name: 'cli' }, Math.floor(world.clock.now() / 1000));
+  makeKey(world.random(38), pepper, newCliKey, Math.floor(world.clock.now() / 1000));
 
 /** The password of Redis is a person's: it is read where they keep it, each time. */
 async function redisPassword({ config }: Setup, world: World): Promise<Pick<Secrets, 'redisPassword'>> {
   const { nodes, passwordFile } = config.gateway.redis;
   if (nodes.length === 0 || passwordFile === undefined) return {};
-  return { redisPassword: (await world.files.read(passwordFile)).trim() };
+  const password = (await world.files.read(passwordFile)).trim();
+  if (password) return { redisPassword: password };
+  throw new UserError('redis.password', say(`${passwordFile} is empty.`, `${passwordFile} 是空的。`), {
+    hint: say('Write the password of Redis into it', '请将 Redis 的密码写入该文件'),
+    exit: 'usage',
+  });
 }
 
 async function all(setup: Setup, world: World): Promise<readonly Action[]> {

@@ -43,6 +43,8 @@ const usual = (): string[] => [
   'cache: {enabled: true}',
   'breaker: {enabled: true}',
   'cors: {origins: ["https://app.example"]}',
+  // Fewer than the smoke test asks for: it goes by the CLI's own key, which has none.
+  'limits: {key: {requestsPerMinute: 20}, tenant: {requestsPerMinute: 20}}',
 ];
 
 const ask = (content: string, more: object = {}, key = first.apiKey): Promise<Response> =>

@@ -151,6 +151,13 @@ describe('init', () => {
     expect((await settings(world)).keys).toEqual(keys);
   });
 
+  it('an empty file for a password is told as such', async () => {
+    await world.files.write('/etc/redis-password', '\n');
+    await write(everything);
+    expect(await type(world, init)).toBe(2);
+    expect(world.errors.join('\n')).toContain('/etc/redis-password is empty');
+  });
+
   it('another model file is another revision', async () => {
     await world.files.write('/work/m.gguf', 'x');
     const first = await settingsWith('/work/m.gguf', 'x');

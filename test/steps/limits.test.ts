@@ -28,6 +28,8 @@ test('what is said is what the gateway gets', async () => {
   expect(limitsOf(config)).toEqual({
     key: { requestsPerMinute: 60, concurrent: 4 },
     tenant: { tokensPerDay: 1_000_000 },
+    // What the CLI itself asks is not counted against anybody.
+    tenants: { cli: {} },
     perEngine: 68,
     instances: 1,
     reserveTokens: 256,

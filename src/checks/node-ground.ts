@@ -157,7 +157,7 @@ const sysctl = nodeCheck<Patient>(
       const { en, zh } = listed(wrong.map((name) => `${name} = 0`));
       return {
         byInit: true,
-        found: say(en, zh),
+        found: say(`${en}: what pods send goes nowhere`, `${zh}：Pod 的流量无法转发`),
         hint: say(
           'Write "NAME = 1" to /etc/sysctl.d/99-kubernetes.conf, sysctl --system, then read it back: ufw and cloud images set it again.',
           '在 /etc/sysctl.d/99-kubernetes.conf 中写入“NAME = 1”，执行 sysctl --system 后再读取确认：ufw 与云镜像会重新覆盖。',

@@ -88,7 +88,8 @@ function patientOf(view: NodeView, survey: Survey): Patient {
     ...view,
     survey,
     phase: phaseOf(view.facts),
-    diagnoses: diagnose(evidenceOf(host)),
+    // Where the bus was not looked at, tools that are missing tell nothing.
+    diagnoses: diagnose({ ...evidenceOf(host), pci: host.pci ?? [] }),
     hasGpu: boards > 0 || (host.gpu?.picture.gpus.length ?? 0) > 0,
   };
 }

@@ -138,7 +138,9 @@ echo asked`,
 
 /** What the kubelet and containerd complained of in the last ten minutes, each line once. */
 export const journal: Question<string[]> = {
-  shell: `journalctl -q --no-pager -o cat --since -10min -u kubelet -u containerd -n 3000 | grep -E "RuntimeService|sandbox image|x509|certificate|identity of the API Server|cgroup v1|failCgroupV1|no runtime for|find plugin|subnet.env|NVML|swap|cgroup driver|no space left|plugin not initialized|kernel release|failed to run Kubelet|failed to validate" | cut -c 1-400 | tail -n 60`,
+  // Without root journalctl shows one's own lines alone, and says nothing of the others.
+  shell: `[ "$(id -u)" = 0 ] && command -v journalctl >/dev/null || exit 127
+journalctl -q --no-pager -o cat --since -10min -u kubelet -u containerd -n 3000 | grep -E "RuntimeService|sandbox image|x509|certificate|identity of the API Server|cgroup v1|failCgroupV1|no runtime for|find plugin|subnet.env|NVML|swap|cgroup driver|no space left|plugin not initialized|kernel release|failed to run Kubelet|failed to validate" | cut -c 1-400 | tail -n 60`,
   seconds: 10,
   read: ({ text, code }) => (code <= 1 ? [...new Set(linesOf(text))] : undefined),
 };

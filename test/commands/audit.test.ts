@@ -5,6 +5,7 @@ import { parseMoment } from '../../src/commands/audit-filter.js';
 import { auditOptions } from '../../src/gateway/audit.js';
 import { auditFolder, secretsFile } from '../../src/gateway/files.js';
 import { localFiles } from '../../src/hosts/files.js';
+import { nameOf, request, secret, type TestLog, writtenLog } from '../audit/written.js';
 import { startEngine, type TestEngine } from '../gateway/engine.js';
 import { type Gateway, startGateway, testSettings, until } from '../gateway/harness.js';
 import { type FakeWorld, fakeWorld } from '../world/fake.js';
@@ -150,6 +151,43 @@ describe('audit verify', () => {
 });
 
 describe('audit prune', () => {
+  const daysAgo = (days: number): number => Date.now() / 1000 - days * 86_400;
+
+  async function half(): Promise<{ log: TestLog; prune: (words: string) => Promise<Typed> }> {
+    const log = await writtenLog([
+      { name: nameOf(1), state: 'sealed', closedAt: daysAgo(200), entries: [request('a')] },
+      { name: nameOf(2), state: 'sealed', closedAt: daysAgo(190), entries: [request('b')] },
+      { name: nameOf(3), state: 'sealed', closedAt: daysAgo(10), entries: [request('c')] },
+    ]);
+    await log.world.files.makeDir(log.world.places.home);
+    await log.put('secrets.json', JSON.stringify({ auditSecret: secret }));
+    const where = `--folder ${log.folder} --secrets ${log.folder}/secrets.json`;
+    return { log, prune: (words) => type(`audit prune ${words} ${where}`, log.world) };
+  }
+
+  it('asks first, and removes nothing without a yes', async () => {
+    const { log, prune } = await half();
+    expect(await prune('')).toMatchObject({
+      code: 2,
+      shown: [expect.stringContaining(nameOf(1)), expect.stringContaining(nameOf(2))],
+    });
+    expect((await log.files.list(log.folder)).filter((name) => name.endsWith('.sealed'))).toHaveLength(3);
+  });
+
+  it('removes what is old, and keeps what was touched as evidence', async () => {
+    const { log, prune } = await half();
+    const bytes = Buffer.from(log.get(`${nameOf(2)}.sealed`), 'latin1');
+    bytes[bytes.length - 1]! ^= 1;
+    await log.put(`${nameOf(2)}.sealed`, bytes);
+    const { code, out } = await prune('--yes --json');
+    expect([code, JSON.parse(out)]).toEqual([1, { removed: [nameOf(1)], kept: [nameOf(2)] }]);
+    expect((await log.files.list(log.folder)).filter((name) => name.endsWith('.sealed'))).toEqual([
+      `${nameOf(2)}.sealed`,
+      `${nameOf(3)}.sealed`,
+    ]);
+    expect((await prune('--older-than 365d --yes --json')).code).toBe(0);
+  });
+
   it('removes nothing that is younger, and says so', async () => {
     const before = await localFiles.list(folder);
     const { code, out } = await audit('prune --yes --json');

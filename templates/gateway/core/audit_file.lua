@@ -163,6 +163,8 @@ function M.close()
     fail(err)
     return false
   end
+  -- Only where a worker ends while nothing can be written: it turns no file then.
+  if count + lost > 0 then ngx.log(ngx.ALERT, "audit: ", count + lost, " lines were never written") end
   sys.close(file.fd)
   file = nil
   in_hand.writes ""

@@ -17,7 +17,7 @@ local dict = ngx.shared.gateway_audit
 
 local PIECE = 128 * 1024
 local PAUSE = 0.005 -- seconds between pieces
-local SETTLE = 1 -- seconds until the disk has most of what was written
+local SETTLE = 3 -- seconds until the disk has most of what was written
 local LEASE = 30 -- seconds after which another worker may go on
 
 local M = { ENDING = ".sealed" }

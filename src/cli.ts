@@ -18,6 +18,26 @@ export const verbs: readonly Entry[] = [
     load: () => import('./commands/init.js'),
   },
   {
+    name: 'plan',
+    says: say('What `init` would do on each host of a cluster', '查看 init 将在集群各主机上执行的操作'),
+    load: () => import('./commands/plan.js'),
+  },
+  {
+    name: 'apply',
+    says: say('Do exactly what a plan says, or refuse', '严格按计划执行，否则拒绝'),
+    load: () => import('./commands/apply.js'),
+  },
+  {
+    name: 'node',
+    says: say('Hosts of a cluster: add, drain, remove', '集群主机：添加、排空、移除'),
+    load: () => import('./commands/node.js'),
+  },
+  {
+    name: 'reset',
+    says: say('Undo what we did on the hosts of a cluster', '撤销我们在集群主机上的安装'),
+    load: () => import('./commands/reset.js'),
+  },
+  {
     name: 'status',
     says: say('What runs here, and whether it is well', '这里在运行什么，是否正常'),
     load: () => import('./commands/status.js'),

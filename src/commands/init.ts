@@ -10,7 +10,8 @@ import type { Setup } from '../steps/setup.js';
 import { firstKeyFile } from '../steps/setup.js';
 import { table } from '../table.js';
 import { chooseModel } from '../targets/choose.js';
-import { decide } from '../targets/decide.js';
+import { readCluster } from '../targets/cluster-record.js';
+import { decide, type Wish } from '../targets/decide.js';
 import { type Deployment, needDeployment, readDeployment } from '../targets/deployment.js';
 import { guide } from '../targets/guide.js';
 import { localSteps } from '../targets/local.js';
@@ -18,6 +19,7 @@ import { localState } from '../targets/state.js';
 import { wishOf } from '../targets/wish.js';
 import type { Input, Verb } from '../verb.js';
 import type { World } from '../world.js';
+import { configOption, goOn, hostOptions, reachOptions } from './cluster.js';
 import { showReady } from './init-ready.js';
 import { smokeOf } from './smoke.js';
 import { stateJson } from './status.js';
@@ -25,11 +27,15 @@ import { stateJson } from './status.js';
 type Plan = readonly Planned<Setup>[];
 
 const options: Verb['options'] = [
+  configOption,
   {
-    flags: '-c, --config <file>',
-    says: say('Configuration, by default ./deepseek.yaml if it is there', '配置文件，默认为 ./deepseek.yaml(若存在)'),
+    flags: '--target <target>',
+    says: say('Where it runs: this machine, or a cluster made of hosts', '运行目标：本机，或由主机组成的集群'),
+    choices: ['local', 'kubernetes'],
+    initial: 'local',
   },
-  { flags: '--target <target>', says: say('Where it runs', '运行目标'), choices: ['local'], initial: 'local' },
+  ...hostOptions,
+  ...reachOptions,
   { flags: '--name <name>', says: say('Name of the deployment', '部署名称'), initial: 'default' },
   { flags: '--model <id>', says: say('Model of the catalogue, or demo', '目录中的模型，或 demo') },
   { flags: '--model-file <file>', says: say('A GGUF file of your own', '自备的 GGUF 文件') },
@@ -64,14 +70,14 @@ async function look(before: Deployment | undefined, world: World): Promise<HostF
 
 async function setupOf(
   input: Input,
+  wish: Wish,
   before: Deployment | undefined,
   facts: HostFacts | undefined,
   world: World,
 ): Promise<Setup> {
-  const wish = await wishOf(input.options, before, world);
   const asked = world.ui.interactive && facts !== undefined;
   const answers = asked ? await guide(wish, (facts.usable.memoryMiB ?? 0) * 2 ** 20, world) : {};
-  const full = asked ? await wishOf({ ...input.options, ...answers }, before, world) : wish;
+  const full = asked ? await wishOf({ ...input.options, ...answers }, before?.wish, world) : wish;
   return decide(full, chooseModel(full.config, world), before, world);
 }
 
@@ -132,12 +138,6 @@ function showSummary(setup: Setup, planned: Plan, facts: HostFacts | undefined, 
   ui.line();
 }
 
-async function confirm(world: World): Promise<void> {
-  if (!world.ui.interactive) return;
-  if (await world.ui.confirm(say('Go on?', '继续？'), true)) return;
-  throw new UserError('interrupted', say('Nothing was changed.', '未做任何更改。'), { exit: 'interrupted' });
-}
-
 async function bringUp(setup: Setup, world: World): Promise<Applied> {
   return locked(world, 'init', async () => {
     const steps = needed(localSteps, setup);
@@ -181,21 +181,57 @@ export const verb: Verb = {
       line: 'deepseek-deploy init --config deepseek.yaml --dry-run',
       says: say('See every action first', '先查看全部操作'),
     },
+    {
+      line: 'deepseek-deploy init --target kubernetes --host root@10.0.0.11 --role control-plane --host root@10.0.0.12 --role worker',
+      says: say('A cluster of two hosts', '由两台主机组成的集群'),
+    },
   ],
   async run(input, world) {
-    const before = await readDeployment(world);
-    const facts = await look(before, world);
-    const setup = await setupOf(input, before, facts, world);
-    const planned = await plan(needed(localSteps, setup), setup, world);
-    if (input.options.dryRun) {
-      if (input.json) world.ui.out(`${JSON.stringify(planJson(planned), null, 2)}\n`);
-      else showPlan(planned, world);
-      return undefined;
-    }
-    if (planned.every(({ actions }) => actions === undefined)) return finish(input, { changed: [] }, world);
-    await preflight(setup, planned, world);
-    if (!input.json) showSummary(setup, planned, facts, world);
-    await confirm(world);
-    return finish(input, await bringUp(setup, world), world);
+    const [before, cluster] = [await readDeployment(world), await readCluster(world)];
+    const wish = await wishOf(input.options, before?.wish ?? cluster?.wish, world);
+    const { target } = wish.config;
+    const other = target === 'local' ? cluster : before;
+    if (other) throw otherTarget(other.target, target, world);
+    if (target === 'local') return initHere(input, wish, before, world);
+    const { initCluster } = await import('./init-cluster.js');
+    return initCluster(input, wish, cluster, world);
   },
 };
+
+async function initHere(
+  input: Input,
+  wish: Wish,
+  before: Deployment | undefined,
+  world: World,
+): Promise<'problem' | undefined> {
+  const facts = await look(before, world);
+  const setup = await setupOf(input, wish, before, facts, world);
+  const planned = await plan(needed(localSteps, setup), setup, world);
+  if (input.options.dryRun) {
+    if (input.json) world.ui.out(`${JSON.stringify(planJson(planned), null, 2)}\n`);
+    else showPlan(planned, world);
+    return undefined;
+  }
+  if (planned.every(({ actions }) => actions === undefined)) return finish(input, { changed: [] }, world);
+  await preflight(setup, planned, world);
+  if (!input.json) showSummary(setup, planned, facts, world);
+  await goOn(world);
+  return finish(input, await bringUp(setup, world), world);
+}
+
+/** One home, one deployment. */
+const otherTarget = (there: string, wanted: string, { places }: World): UserError =>
+  new UserError(
+    'target.other',
+    say(
+      `${places.home} holds a deployment of the target ${there}, not ${wanted}.`,
+      `${places.home} 中已有目标为 ${there} 的部署，而非 ${wanted}。`,
+    ),
+    {
+      hint: say(
+        'Give this one a home of its own: DEEPSEEK_DEPLOY_HOME=FOLDER deepseek-deploy init …',
+        '请为新部署指定目录：DEEPSEEK_DEPLOY_HOME=目录 deepseek-deploy init …',
+      ),
+      exit: 'usage',
+    },
+  );

@@ -1,6 +1,7 @@
 import { say, type Text } from '../say.js';
 import type { ProcessTruth } from '../supervisor/status.js';
 import { table } from '../table.js';
+import { readCluster } from '../targets/cluster-record.js';
 import { type Deployment, readDeployment } from '../targets/deployment.js';
 import { type LocalState, localState } from '../targets/state.js';
 import type { Verb } from '../verb.js';
@@ -127,6 +128,8 @@ export const verb: Verb = {
   ],
   async run(input, world) {
     const deployment = await readDeployment(world);
+    const cluster = deployment ? undefined : await readCluster(world);
+    if (cluster) return (await import('./status-cluster.js')).statusCluster(cluster, input, world);
     if (!deployment) {
       const reason = say(`Nothing is deployed in ${world.places.home}.`, `${world.places.home} 中没有任何部署。`);
       if (input.json)

@@ -36,10 +36,10 @@ export const schema = object(
       max: 63,
       initial: 'default',
     }),
-    target: oneOf(['local'], {
+    target: oneOf(['local', 'kubernetes'], {
       says: say(
-        'Where it runs. local: on this machine, without containers.',
-        '运行目标。local：在本机运行，不使用容器。',
+        'Where it runs. local: on this machine, without containers. kubernetes: a cluster, made of the hosts below.',
+        '运行目标。local：在本机运行，不使用容器。kubernetes：由下列主机组成的集群。',
       ),
       initial: 'local',
     }),

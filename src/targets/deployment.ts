@@ -35,6 +35,8 @@ export interface RememberedWish {
   readonly overrides: readonly Override[];
 }
 
+export const clusterFile = (home: string): string => `${home}/cluster.json`;
+
 export const deploymentFile = (home: string): string => `${home}/deployment.json`;
 
 export async function readDeployment(world: World): Promise<Deployment | undefined> {
@@ -42,10 +44,16 @@ export async function readDeployment(world: World): Promise<Deployment | undefin
   return text === undefined ? undefined : (JSON.parse(text) as Deployment);
 }
 
-/** @throws UserError `deployment.none` when nothing is deployed in this home. */
+/** @throws UserError `deployment.none` when nothing is deployed in this home, `deployment.cluster` for a cluster. */
 export async function needDeployment(world: World): Promise<Deployment> {
   const deployment = await readDeployment(world);
   if (deployment) return deployment;
+  if (await world.files.stat(clusterFile(world.places.home)))
+    throw new UserError(
+      'deployment.cluster',
+      say('A cluster was made from here; no model is served on it.', '此处只建立了集群，尚未在其上部署模型。'),
+      { hint: say('See it: deepseek-deploy status', '查看集群：deepseek-deploy status'), exit: 'unready' },
+    );
   throw new UserError(
     'deployment.none',
     say(`Nothing is deployed in ${world.places.home}.`, `${world.places.home} 中没有任何部署。`),

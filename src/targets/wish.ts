@@ -7,7 +7,8 @@ import { say } from '../say.js';
 import type { Value } from '../verb.js';
 import type { World } from '../world.js';
 import type { Wish } from './decide.js';
-import type { Deployment, RememberedWish } from './deployment.js';
+import type { RememberedWish } from './deployment.js';
+import { hostOverride, machinesOf } from './host-flags.js';
 
 /** The flags of `init` that set a value of the configuration. */
 const flags: readonly { readonly flag: string; readonly option: string; readonly path: string }[] = [
@@ -23,10 +24,14 @@ const flags: readonly { readonly flag: string; readonly option: string; readonly
 
 const fileHere = 'deepseek.yaml';
 
+const listOf = (value: Value): readonly string[] => (value as readonly string[] | undefined) ?? [];
+
+/** @throws UserError `hosts.flags` */
 export const overridesOf = (options: Readonly<Record<string, Value>>): readonly Override[] =>
-  flags
-    .map(({ flag, option, path }) => ({ flag, path, value: options[option] as Override['value'] }))
-    .filter(({ value }) => value !== undefined);
+  [
+    ...flags.map(({ flag, option, path }) => ({ flag, path, value: options[option] as Override['value'] })),
+    hostOverride(machinesOf(listOf(options.host), listOf(options.role))),
+  ].filter(({ value }) => value !== undefined);
 
 /** A model asked for now replaces all that was said of the model before: an id and a file exclude each other. */
 export function over(before: readonly Override[], now: readonly Override[]): readonly Override[] {
@@ -55,15 +60,18 @@ async function fileOf(
   );
 }
 
-/** @throws UserError `config.*`, exit 'usage' */
+/**
+ * @param before what an earlier run was asked for
+ * @throws UserError `config.*`, `hosts.flags`, exit 'usage'
+ */
 export async function wishOf(
   options: Readonly<Record<string, Value>>,
-  before: Deployment | undefined,
+  before: RememberedWish | undefined,
   world: World,
 ): Promise<Wish> {
-  const file = await fileOf(world, options.config as string | undefined, before?.wish);
+  const file = await fileOf(world, options.config as string | undefined, before);
   // With a file named now, flags of an earlier run no longer speak.
-  const earlier = options.config === undefined ? (before?.wish.overrides ?? []) : [];
+  const earlier = options.config === undefined ? (before?.overrides ?? []) : [];
   const now = overridesOf(options).map((one) =>
     one.path === 'model.file' ? { ...one, value: resolve(world.cwd, String(one.value)) } : one,
   );

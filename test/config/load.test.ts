@@ -110,7 +110,7 @@ model:
 `;
     expect(await problems(text)).toEqual([
       'deepseek.yaml:2:1 nmae: unknown key; allowed: version, name, target, model, engine, gateway, hosts, kubernetes, mirrors; did you mean name?',
-      'deepseek.yaml:3:9 target: "lcoal" is not allowed here; allowed: local; did you mean local?',
+      'deepseek.yaml:3:9 target: "lcoal" is not allowed here; allowed: one of local, kubernetes; did you mean local?',
       'deepseek.yaml:5:9 gateway.port: 99999 is not allowed here; allowed: a whole number from 1 to 65535',
       'deepseek.yaml:6:17 gateway.maxBodyBytes: 10 is not allowed here; allowed: a size such as 64KiB, 10MB or a number of bytes from 1KiB to 1GiB',
       'deepseek.yaml:7:19 engine.threads: 0 is not allowed here; allowed: auto, or a whole number from 1 to 1024',

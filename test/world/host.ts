@@ -33,6 +33,8 @@ export interface SimulatedOptions {
   readonly clock: Clock;
   /** Programs by their first word, scripts of `sh -c` by their text, else by the beginning of the shown command. */
   readonly programs: Readonly<Record<string, Reply>>;
+  /** Scripts of `sh -c` that are known by a part of their text; asked after `programs`. */
+  readonly scripts?: (script: string) => Reply | undefined;
   /** The user that logs in is root, or may become it. Default 'root'. */
   readonly privilege?: 'root' | 'sudo' | 'none';
   /** Called before each command and each change of a file: a test that kills us throws here. */
@@ -159,6 +161,8 @@ class Simulated implements SimulatedHost {
     const [program, flag, script] = command.argv;
     if (program === 'sh' && flag === '-c' && script !== undefined && Object.hasOwn(programs, script))
       return programs[script];
+    const known = program === 'sh' && flag === '-c' && script !== undefined && this.options.scripts?.(script);
+    if (known) return known;
     const line = show({ ...command, sudo: false, env: {} });
     const longest = Object.keys(programs)
       .filter((key) => line === key || line.startsWith(`${key} `))

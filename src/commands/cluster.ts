@@ -1,0 +1,103 @@
+/** What the verbs of a cluster share: their flags, the way to the hosts, and the work under both locks. */
+import type { Config } from '../config/config.js';
+import { UserError } from '../errors.js';
+import { type Gathered, gather, withFleet } from '../fleet/gather.js';
+import { holderHere, lockedCluster } from '../fleet/lock.js';
+import { sudoPassword } from '../fleet/password.js';
+import { allLanesDone, applyLanes, type Lane } from '../plan/lanes.js';
+import { locked } from '../plan/lock.js';
+import { say } from '../say.js';
+import type { Machine } from '../steps/machine.js';
+import type { Input, Option } from '../verb.js';
+import type { World } from '../world.js';
+
+export const configOption: Option = {
+  flags: '-c, --config <file>',
+  says: say('Configuration, by default ./deepseek.yaml if it is there', '配置文件，默认为 ./deepseek.yaml（若存在）'),
+};
+
+export const reachOptions: readonly Option[] = [
+  {
+    flags: '--ask-sudo-password',
+    says: say('Ask for the password of sudo, or read it from standard input', '询问 sudo 密码，或从标准输入读取'),
+  },
+  {
+    flags: '--accept-new-host-keys',
+    says: say('Trust hosts met for the first time', '信任首次连接的主机密钥'),
+  },
+];
+
+export const hostOptions: readonly Option[] = [
+  {
+    flags: '--host <host>',
+    says: say(
+      'A host of the cluster, [name=][user@]address[:port]; again for more',
+      '集群主机，[名称=][用户@]地址[:端口]；可重复',
+    ),
+    kind: 'list',
+  },
+  {
+    flags: '--role <roles>',
+    says: say(
+      'Of the host of the same place: control-plane, worker, storage',
+      '对应主机的角色：control-plane、worker、storage',
+    ),
+    kind: 'list',
+  },
+];
+
+/** @throws UserError as meeting and looking at the hosts does; nothing was touched then */
+export async function withCluster<T>(
+  config: Config,
+  input: Input,
+  world: World,
+  work: (gathered: Gathered) => Promise<T>,
+): Promise<T> {
+  if (Object.keys(config.hosts.machines).length === 0) throw noHosts();
+  const how = {
+    acceptNewHostKeys: input.options.acceptNewHostKeys === true,
+    sudoPassword: input.options.askSudoPassword === true ? await sudoPassword(world) : undefined,
+  };
+  return withFleet(config, how, world, async (fleet) => work(await gather(config, fleet, world)));
+}
+
+const noHosts = (): UserError =>
+  new UserError('hosts.none', say('No hosts are named.', '没有指定主机。'), {
+    hint: say(
+      'Name them under hosts.machines in deepseek.yaml, or: --host user@address --role control-plane,worker',
+      '请在 deepseek.yaml 的 hosts.machines 中列出，或使用：--host 用户@地址 --role control-plane,worker',
+    ),
+    exit: 'usage',
+  });
+
+/**
+ * The lanes under the local lock and the cluster's.
+ * @param what the verb, for whoever finds the lock
+ * @param lanesOf with the world whose `stop` also ends when the lock is lost, and who we are for the journals
+ * @returns the ids of what was changed, by host
+ * @throws UserError with all that failed; `lock.held`, `cluster.locked`, exit 'busy'
+ */
+export async function applyTogether(
+  what: string,
+  gathered: Gathered,
+  world: World,
+  lanesOf: (world: World, by: string) => readonly Lane<Machine>[],
+  before: () => Promise<unknown> = async () => {},
+): Promise<ReadonlyMap<string, readonly string[]>> {
+  return locked(world, what, async () => {
+    const mine = await holderHere(what, world);
+    return lockedCluster(mine, gathered.cluster.controlPlane(), world, async (stop) => {
+      await before();
+      const lanes = lanesOf({ ...world, stop }, `${mine.who}@${mine.from}`);
+      const sink = await world.ui.lanes(lanes.map(({ name, steps }) => ({ name, steps: steps.length })));
+      return allLanesDone(await applyLanes(lanes, gathered.fleet.parallel, sink));
+    });
+  });
+}
+
+/** @throws UserError `interrupted` after a no */
+export async function goOn(world: World): Promise<void> {
+  if (!world.ui.interactive) return;
+  if (await world.ui.confirm(say('Go on?', '继续？'), true)) return;
+  throw new UserError('interrupted', say('Nothing was changed.', '未做任何更改。'), { exit: 'interrupted' });
+}

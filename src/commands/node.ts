@@ -1,0 +1,226 @@
+import type { Config } from '../config/config.js';
+import type { Plain } from '../config/load.js';
+import { settingsOf } from '../config/settings.js';
+import { UserError } from '../errors.js';
+import type { Gathered } from '../fleet/gather.js';
+import { deleteOf, drainOf } from '../fleet/leave.js';
+import { undoLanesOf } from '../fleet/work.js';
+import { hostJournal } from '../plan/journal.js';
+import type { Lane } from '../plan/lanes.js';
+import { say } from '../say.js';
+import type { Machine } from '../steps/machine.js';
+import { type ClusterRecord, forgetMachine, needCluster } from '../targets/cluster-record.js';
+import { hostOverride, machinesOf } from '../targets/host-flags.js';
+import { kubernetesSteps } from '../targets/kubernetes.js';
+import { over } from '../targets/wish.js';
+import type { Input, Verb } from '../verb.js';
+import type { World } from '../world.js';
+import { applyTogether, hostOptions, reachOptions, withCluster } from './cluster.js';
+import { leavesOf } from './cluster-leaves.js';
+import { initCluster } from './init-cluster.js';
+
+const list = (input: Input, name: string): readonly string[] => (input.options[name] as readonly string[]) ?? [];
+
+type Machines = Readonly<Record<string, Plain>>;
+
+/** The wish of before with more machines; where a file names them, that is where they are added. */
+function withMore(record: ClusterRecord, input: Input): ClusterRecord['wish'] {
+  const { wish, machines } = record;
+  const named = wish.overrides.find(({ path }) => path === 'hosts.machines')?.value as Machines | undefined;
+  if (named === undefined)
+    throw new UserError(
+      'node.file',
+      say(`The hosts of this cluster are named in ${wish.file}.`, `此集群的主机在 ${wish.file} 中列出。`),
+      {
+        hint: say(
+          'Add it there under hosts.machines, then: deepseek-deploy init',
+          '请在其 hosts.machines 中添加，然后执行：deepseek-deploy init',
+        ),
+        exit: 'usage',
+      },
+    );
+  const taken = new Set(machines.map(({ name }) => name));
+  const more = machinesOf(list(input, 'host'), list(input, 'role'), () => ['worker'], taken);
+  if (!more)
+    throw new UserError('hosts.none', say('No host is named.', '没有指定主机。'), {
+      hint: say(
+        'As in: deepseek-deploy node add --host root@10.0.0.13',
+        '例如：deepseek-deploy node add --host root@10.0.0.13',
+      ),
+      exit: 'usage',
+    });
+  return { ...wish, overrides: over(wish.overrides, [hostOverride({ ...named, ...more })]) };
+}
+
+const add: Verb = {
+  options: [...hostOptions, ...reachOptions],
+  examples: [
+    { line: 'deepseek-deploy node add --host root@10.0.0.13', says: say('One more worker', '增加一台工作节点') },
+  ],
+  async run(input, world) {
+    const record = await needCluster(world);
+    const remembered = withMore(record, input);
+    const { config } = await settingsOf(world, remembered.file, remembered.overrides);
+    return initCluster(input, { config, remembered, portGiven: false, modelGiven: false }, record, world);
+  },
+};
+
+const nameArgument = { name: '<name>', says: say('Name of the node', '节点名') };
+
+/** @throws UserError `node.unknown` */
+async function known(input: Input, world: World): Promise<{ name: string; record: ClusterRecord; config: Config }> {
+  const record = await needCluster(world);
+  const name = input.args[0]!;
+  const { config } = await settingsOf(world, record.wish.file, record.wish.overrides);
+  if (record.machines.some((machine) => machine.name === name)) return { name, record, config };
+  const names = record.machines.map((machine) => machine.name);
+  throw new UserError('node.unknown', say(`The cluster has no node ${name}.`, `集群中没有节点 ${name}。`), {
+    hint: say(`Its nodes: ${names.join(', ')}`, `现有节点：${names.join('、')}`),
+    exit: 'usage',
+  });
+}
+
+const firstName = ({ machines }: ClusterRecord): string =>
+  machines.find(({ roles }) => roles.includes('control-plane'))!.name;
+
+/** Only these hosts are spoken to: others may be gone for good. */
+const only = (config: Config, names: readonly string[]): Config => ({
+  ...config,
+  hosts: {
+    ...config.hosts,
+    machines: Object.fromEntries(Object.entries(config.hosts.machines).filter(([name]) => names.includes(name))),
+  },
+});
+
+function firstLane(
+  { fleet, machines }: Gathered,
+  steps: Lane<Machine>['steps'],
+  its: World,
+  by: string,
+): Lane<Machine> {
+  const at = fleet.hosts.findIndex(({ roles }) => roles.includes('control-plane'));
+  const { name, world } = fleet.hosts[at]!;
+  const there = { ...world, stop: its.stop };
+  return { name, steps, context: machines[at]!, world: there, journal: hostJournal(name, there, its, by) };
+}
+
+const drain: Verb = {
+  args: [nameArgument],
+  options: reachOptions,
+  async run(input, world) {
+    const { name, record, config } = await known(input, world);
+    await sure(
+      say(`Drain ${name}? Its pods go to other nodes.`, `排空 ${name}？其 Pod 将迁往其他节点。`),
+      input,
+      world,
+    );
+    return withCluster(only(config, [firstName(record)]), input, world, async (gathered) => {
+      const lanes = (its: World, by: string) => [firstLane(gathered, [drainOf(name)], its, by)];
+      const changed = await applyTogether('node drain', gathered, world, lanes);
+      tell(input, world, { name, state: 'drained', changed: Object.fromEntries(changed) }, [
+        say(
+          `${name} is drained. Back again: kubectl uncordon ${name}`,
+          `${name} 已排空。恢复：kubectl uncordon ${name}`,
+        ),
+      ]);
+      return undefined;
+    });
+  },
+};
+
+async function sure(question: ReturnType<typeof say>, input: Input, world: World): Promise<void> {
+  if (input.yes || (world.ui.interactive && (await world.ui.confirm(question, false)))) return;
+  if (world.ui.interactive)
+    throw new UserError('interrupted', say('Nothing was changed.', '未做任何更改。'), { exit: 'interrupted' });
+  throw new UserError('node.confirm', say('This needs a yes.', '此操作需要确认。'), {
+    hint: say('Add --yes', '请加上 --yes'),
+    exit: 'usage',
+  });
+}
+
+function tell(input: Input, world: World, answer: object, lines: readonly ReturnType<typeof say>[]): void {
+  if (input.json) world.ui.out(`${JSON.stringify(answer, null, 2)}\n`);
+  else for (const line of lines) world.ui.line(line);
+}
+
+const remove: Verb = {
+  args: [nameArgument],
+  options: [
+    ...reachOptions,
+    {
+      flags: '--lost',
+      says: say('The machine is gone for good: nothing is undone there', '主机已不存在：不在其上撤销任何内容'),
+    },
+  ],
+  async run(input, world) {
+    const { name, record, config } = await known(input, world);
+    const first = firstName(record);
+    if (name === first) throw isTheFirst(name);
+    const lost = input.options.lost === true;
+    const question = say(
+      `Remove ${name}? Its pods go to other nodes, and what we did there is undone.`,
+      `移除 ${name}？其 Pod 将迁往其他节点，并撤销我们在其上的安装。`,
+    );
+    await sure(question, input, world);
+    return withCluster(only(config, lost ? [first] : [first, name]), input, world, async (gathered) => {
+      const lanes = (its: World, by: string) => removalOf(name, lost, gathered, its, by);
+      const changed = await applyTogether('node remove', gathered, world, lanes, async () => {});
+      await forgetMachine(name, record, world);
+      const inFile = record.wish.overrides.every(({ path }) => path !== 'hosts.machines');
+      const leaves = lost ? [] : leavesOf(kubernetesSteps, gathered, [name]);
+      tell(
+        input,
+        world,
+        { name, state: 'removed', changed: Object.fromEntries(changed), leaves: leaves.map(({ en }) => en) },
+        [
+          say(`${name} is no longer part of the cluster.`, `${name} 已移出集群。`),
+          ...leaves,
+          ...(inFile
+            ? [
+                say(
+                  `Take it out of ${record.wish.file} too: the next init would bring it back.`,
+                  `请同时将其从 ${record.wish.file} 中删除，否则下次 init 会重新加入。`,
+                ),
+              ]
+            : []),
+        ],
+      );
+      return undefined;
+    });
+  },
+};
+
+/** A machine that is gone is not drained: nobody is there to let its pods go. */
+function removalOf(name: string, lost: boolean, gathered: Gathered, its: World, by: string): Lane<Machine>[] {
+  const drainIt = drainOf(name);
+  const undo = lost ? [] : undoLanesOf(kubernetesSteps, gathered, its, by, [name]);
+  const after = undo.flatMap(({ steps }) => steps.map(({ id }) => id));
+  const cluster = [...(lost ? [] : [drainIt]), deleteOf(name, after)];
+  const waiting = undo.map((lane) => ({
+    ...lane,
+    steps: lane.steps.map((step) => ({ ...step, after: [...(step.after ?? []), drainIt.id] })),
+  }));
+  return [firstLane(gathered, cluster, its, by), ...waiting];
+}
+
+const isTheFirst = (name: string): UserError =>
+  new UserError(
+    'node.first',
+    say(`${name} is the control plane the cluster was made on.`, `${name} 是建立集群的控制平面。`),
+    {
+      hint: say('Take all of the cluster away: deepseek-deploy reset', '撤销整个集群：deepseek-deploy reset'),
+      exit: 'usage',
+    },
+  );
+
+export const verb: Verb = {
+  verbs: [
+    { name: 'add', says: say('One host more', '增加主机'), verb: add },
+    { name: 'drain', says: say('Send its pods elsewhere', '将其 Pod 迁往别处'), verb: drain },
+    {
+      name: 'remove',
+      says: say('Drain it, undo what we did there, forget it', '排空、撤销安装并移出集群'),
+      verb: remove,
+    },
+  ],
+};

@@ -1,0 +1,31 @@
+import { settingsOf } from '../config/settings.js';
+import { examine } from '../fleet/examine.js';
+import { examined } from '../fleet/gather.js';
+import { openHosts } from '../fleet/open.js';
+import { clusterState } from '../fleet/state.js';
+import { say } from '../say.js';
+import type { ClusterRecord } from '../targets/cluster-record.js';
+import type { Input } from '../verb.js';
+import type { World } from '../world.js';
+import { clusterJson, showCluster } from './cluster-state.js';
+
+/** Hosts that cannot be reached are part of the answer. */
+export async function statusCluster(
+  { name, wish }: ClusterRecord,
+  input: Input,
+  world: World,
+): Promise<'problem' | undefined> {
+  const { config } = await settingsOf(world, wish.file, wish.overrides);
+  const fleet = await openHosts(config, world);
+  try {
+    const survey = await world.ui.wait(say('Looking at the hosts', '正在查看主机'), () =>
+      examine(fleet.hosts.map(examined), config.kubernetes, fleet.parallel, world),
+    );
+    const now = clusterState(survey);
+    if (input.json) world.ui.out(`${JSON.stringify(clusterJson(name, now), null, 2)}\n`);
+    else showCluster(name, now, world);
+    return now.state === 'ready' ? undefined : 'problem';
+  } finally {
+    await fleet.close();
+  }
+}

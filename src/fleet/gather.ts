@@ -1,0 +1,92 @@
+/** From the hosts of the configuration to the machines of a cluster: met, looked at, each with its address. */
+import type { Survey } from '../checks/node-check.js';
+import type { Supply } from '../command.js';
+import type { Config } from '../config/config.js';
+import { UserError } from '../errors.js';
+import { sourcesOf } from '../install/sources.js';
+import { say } from '../say.js';
+import { type Cluster, hasGpu, type Machine, type Peer } from '../steps/machine.js';
+import type { World } from '../world.js';
+import { type Examined, examine } from './examine.js';
+import { meetHosts } from './meet.js';
+import { nodeAddress } from './node-address.js';
+import { type Fleet, type OpenHost, openHosts } from './open.js';
+
+export interface Gathered {
+  readonly fleet: Fleet;
+  readonly survey: Survey;
+  readonly cluster: Cluster;
+  /** In the order of the configuration. */
+  readonly machines: readonly Machine[];
+}
+
+export interface GatherHow {
+  readonly acceptNewHostKeys?: boolean;
+  readonly sudoPassword?: Supply | undefined;
+}
+
+/**
+ * Opens the hosts, runs the work, ends the connections.
+ * @throws UserError as `meetHosts` does: nothing was touched then
+ */
+export async function withFleet<T>(
+  config: Config,
+  how: GatherHow,
+  world: World,
+  work: (fleet: Fleet) => Promise<T>,
+): Promise<T> {
+  const fleet = await openHosts(config, world, how);
+  try {
+    await world.ui.wait(say('Connecting to the hosts', '正在连接主机'), async () => {});
+    await meetHosts(fleet, world);
+    return await work(fleet);
+  } finally {
+    await fleet.close();
+  }
+}
+
+export const examined = ({ name, roles, host, world }: OpenHost): Examined => ({
+  ...{ name, roles, world, address: host.target.address },
+  connect: () => host.connect(),
+});
+
+/** Looks at every host and says what the cluster is made of. @throws UserError `hosts.address` */
+export async function gather(config: Config, fleet: Fleet, world: World): Promise<Gathered> {
+  const { kubernetes, mirrors, name } = config;
+  const survey = await world.ui.wait(say('Looking at the hosts', '正在查看主机'), () =>
+    examine(fleet.hosts.map(examined), kubernetes, fleet.parallel, world),
+  );
+  const peers = fleet.hosts.map((host) => peerOf(host, fleet, survey));
+  const first = fleet.hosts.find(({ roles }) => roles.includes('control-plane'));
+  const cluster: Cluster = {
+    name,
+    settings: kubernetes,
+    sources: sourcesOf(mirrors),
+    machines: peers,
+    here: world,
+    controlPlane: () => {
+      if (!first) throw new Error('the cluster has no control plane');
+      return first.world;
+    },
+  };
+  const machines = peers.map((peer, at) => ({ ...peer, facts: survey.nodes[at]!.facts.host, cluster }));
+  return { fleet, survey, cluster, machines };
+}
+
+function peerOf({ name, roles, host }: OpenHost, fleet: Fleet, survey: Survey): Peer {
+  const facts = survey.nodes.find((view) => view.name === name)!.facts;
+  const others = fleet.hosts.filter((other) => other.name !== name).map((other) => other.host.target.address);
+  const address = nodeAddress(facts, host.target.address, others);
+  if (address !== undefined) return { name, roles, address, gpu: hasGpu(facts.host) };
+  throw new UserError(
+    'hosts.address',
+    say(`${name} has no IPv4 address that the other nodes could reach.`, `${name} 没有其他节点可达的 IPv4 地址。`),
+    {
+      hint: say(
+        'See its addresses: ip -4 addr. Give it one, or name one of its own as its address.',
+        '查看其地址：ip -4 addr。请为其配置地址，或在配置中填写它自己的地址。',
+      ),
+      exit: 'unready',
+    },
+  );
+}

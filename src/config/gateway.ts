@@ -7,7 +7,7 @@ import { degrade } from './degrade.js';
 import { limits, validation } from './limits.js';
 import { oauth } from './oauth.js';
 import { redis } from './redis.js';
-import { bytes, object, port, string } from './schema.js';
+import { bytes, duration, object, port, string } from './schema.js';
 import { tls } from './tls.js';
 
 export const gateway = object(
@@ -33,6 +33,15 @@ export const gateway = object(
       min: 1024,
       max: 1024 * 1024 * 1024,
       initial: '4MiB',
+    }),
+    engineSilence: duration({
+      says: say(
+        'The longest that an engine may say nothing: more than the longest prompt takes to be read.',
+        '引擎无任何输出的最长时间，应大于读取最长提示所需的时间。',
+      ),
+      min: 1000,
+      max: 86_400_000,
+      initial: '10m',
     }),
     tls,
     limits,

@@ -1,6 +1,6 @@
 import type { Text } from '../say.js';
 import { say } from '../say.js';
-import { boolean, either, integer, object, oneOf } from './schema.js';
+import { boolean, either, integer, map, object, oneOf } from './schema.js';
 
 /** At most so many, or as many as there are. */
 const most = (says: Text, max: number) =>
@@ -30,6 +30,17 @@ export const limits = object(
     key: object(bounds, { says: say('What each API key or client may ask for.', '每个 API 密钥或客户端的上限。') }),
     tenant: object(bounds, {
       says: say('What all keys of a tenant together may ask for.', '同一租户所有密钥合计的上限。'),
+    }),
+    tenants: map(object(bounds, { says: say('The limits of a tenant.', '某个租户的上限。') }), {
+      says: say(
+        'Tenants with limits of their own, by name, each in place of all that stands under tenant.',
+        '单独设限的租户，以名称为键；整体取代 tenant 中的上限。',
+      ),
+      keys: {
+        regexp: '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$',
+        means: say('the name of a tenant: letters, digits, . _ -, at most 64', '租户名：字母、数字、. _ -，最多 64 个'),
+      },
+      initial: {},
     }),
     perEngine: most(
       say(

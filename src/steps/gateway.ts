@@ -22,9 +22,9 @@ import { findNginx } from './nginx.js';
 import { configured, serves, withConfigured } from './settings.js';
 import { type Setup, tlsFilesOf } from './setup.js';
 
-/** The servers that this machine asks for names; nginx reads neither resolv.conf nor its search domains. */
+/** The servers that this machine asks for names; nginx reads neither resolv.conf nor its search domains, and no zones. */
 const nameservers = (resolvConf: string): readonly string[] =>
-  [...resolvConf.matchAll(/^\s*nameserver\s+([0-9A-Fa-f.:]+)/gm)].map(([, address]) => address!);
+  [...resolvConf.matchAll(/^\s*nameserver\s+([0-9A-Fa-f.:]+)(?=\s|$)/gm)].map(([, address]) => address!);
 
 /**
  * The CA of Redis, copied: workers read it too, and they may be nobody, who cannot enter a home. The folder that nginx
@@ -43,7 +43,7 @@ export async function gatewayPlan(setup: Setup, world: World): Promise<GatewayPl
   const found = await findNginx(world);
   if (!found.usable) throw new NotYet('nginx.install');
   const { host, port, adminPort } = setup.gateway;
-  const { tls, maxBodyBytes, cache, redis } = setup.config.gateway;
+  const { tls, maxBodyBytes, engineSilence, cache, redis } = setup.config.gateway;
   const directory = gatewayDirectory(setup.places.home);
   const root = world.processes.uid === 0;
   return {
@@ -54,6 +54,7 @@ export async function gatewayPlan(setup: Setup, world: World): Promise<GatewayPl
     ...(tls.mode !== 'off' ? { tls: tlsFilesOf(setup) } : {}),
     workers: 1,
     maxBody: maxBodyBytes,
+    engineSilence: Math.ceil(engineSilence / 1000),
     cacheMiB: cache.enabled ? Math.ceil(cache.memory / 2 ** 20) : 1,
     ...(redis.tls.enabled ? { trustedCa: `${root ? '/proc/self/cwd' : directory}/${redisCa}` } : {}),
     ...(redis.nodes.length > 0

@@ -17,9 +17,13 @@ const bounds = (given: Limits['key']): LimitBounds =>
 /** There also where it bounds nothing: a key may have limits of its own. */
 export function limitsOf(config: Config): LimitOptions {
   const { key, tenant, perEngine, reserveTokens } = config.gateway.limits;
+  const own = Object.entries(config.gateway.limits.tenants).map(([name, given]) => [name, bounds(given)] as const);
+  const bounded = Object.keys(bounds(tenant)).length > 0;
+  const tenants = Object.fromEntries([...(bounded ? [[cliTenant, {}] as const] : []), ...own]);
   return limitOptions({
     ...(Object.keys(bounds(key)).length > 0 ? { key: bounds(key) } : {}),
-    ...(Object.keys(bounds(tenant)).length > 0 ? { tenant: bounds(tenant), tenants: { [cliTenant]: {} } } : {}),
+    ...(bounded ? { tenant: bounds(tenant) } : {}),
+    ...(Object.keys(tenants).length > 0 ? { tenants } : {}),
     ...(perEngine === 'none' ? {} : { perEngine }),
     reserveTokens,
   });

@@ -35,8 +35,9 @@ describe('a file', () => {
         host: '127.0.0.1',
         port: 8080,
         maxBodyBytes: 4 * 1024 * 1024,
+        engineSilence: 600_000,
         tls: { mode: 'off', names: [] },
-        limits: { key: unbounded, tenant: unbounded, perEngine: 'none', reserveTokens: 1024 },
+        limits: { key: unbounded, tenant: unbounded, tenants: {}, perEngine: 'none', reserveTokens: 1024 },
         validation: { strict: false, status: 400 },
         audit: {
           onError: 'continue',

@@ -1,7 +1,10 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { load, merge } from '../../src/config/load.js';
 import { type RedisOptions, redisOptions } from '../../src/gateway/cache.js';
-import { until } from './harness.js';
+import { cacheOf, redisOf } from '../../src/steps/policies.js';
+import { startEngine } from './engine.js';
+import { type Gateway, startGateway, testSettings, until } from './harness.js';
 import { type LuaNginx, startLua } from './redis-nginx.js';
 import { fakeRedis, type RedisCluster, type RedisServer, startCluster } from './redis-servers.js';
 
@@ -33,6 +36,46 @@ describe('a cluster of six nodes', () => {
     );
     return each.reduce((sum, one) => sum + one, 0);
   };
+
+  it('is one line of deepseek.yaml: two gateways share what one was answered', async () => {
+    const nodes = cluster.servers.slice(0, 3).map(({ port }) => `"localhost:${port}"`);
+    const text = `version: 1\ngateway:\n  redis: {nodes: [${nodes}], cluster: true, username: default, passwordFile: p, timeout: 1s}\n  cache: {enabled: true}\n`;
+    const { gateway: given } = merge(await load(text, 'deepseek.yaml'), []).config;
+    const engine = await startEngine();
+    const settings = testSettings([engine.peer], {
+      redis: redisOf(given, new Map([['localhost', '127.0.0.1']]))!,
+      cache: cacheOf(given)!,
+    });
+    const gateways = await Promise.all([startGateway(settings), startGateway(settings)]);
+    const ask = async (gateway: Gateway, i: number): Promise<string | null> => {
+      const response = await gateway.post({
+        model: 'm',
+        messages: [{ role: 'user', content: `${i}` }],
+        temperature: 0,
+      });
+      await response.text();
+      return response.headers.get('x-cache');
+    };
+    const all = Array.from({ length: 30 }, (_, i) => i);
+    const [one, other] = gateways as [Gateway, Gateway];
+    for (const i of all) expect(await ask(one, i)).toBe('miss');
+    // 30 answers, each on a master and its replica.
+    await until('they are in the cluster', async () => {
+      const sizes = await Promise.all(cluster.servers.map((server) => server.cli('keys', 'answer:*')));
+      return sizes.join('\n').match(/answer:/g)?.length === 60 || undefined;
+    });
+    for (const i of all) expect(await ask(other, i)).toBe('hit');
+    expect(engine.seen).toHaveLength(30);
+    for (const { admin } of gateways) {
+      const headers = { authorization: `Bearer ${admin.key}` };
+      const state = await (await fetch(`http://127.0.0.1:${admin.port}/state`, { headers })).json();
+      expect(state, JSON.stringify(state)).toMatchObject({ redis: { answers: true } });
+    }
+    for (const gateway of gateways) await gateway.stop();
+    // Replicas refuse, and follow.
+    for (const server of cluster.servers) await server.cli('flushall');
+    await engine.stop();
+  });
 
   it('has the slots that Redis itself computes', async () => {
     const known = [

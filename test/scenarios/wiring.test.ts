@@ -16,6 +16,7 @@ const secrets = (world: FakeWorld) => read<Secrets>(world, 'secrets.json');
 const conf = (world: FakeWorld) => world.files.read(`${home}/gateway/nginx.conf`);
 
 const everything = `
+  engineSilence: 25m
   redis:
     nodes: ["r1.example:7000", "10.0.0.2:7000"]
     cluster: true
@@ -37,7 +38,10 @@ async function start(options: Machine = {}): Promise<void> {
   for (const folder of ['/etc', '/work']) await world.files.makeDir(folder);
   await world.files.write('/etc/redis-password', 'pw-of-before\n');
   await world.files.write('/etc/redis-ca.crt', 'PEM');
-  await world.files.write('/etc/resolv.conf', '# local\nnameserver 10.0.0.53\nnameserver fd00::53\nsearch x\n');
+  await world.files.write(
+    '/etc/resolv.conf',
+    '# local\nnameserver 10.0.0.53\nnameserver fd00::53\nnameserver fe80::1%eth0\nsearch x\n',
+  );
 }
 
 async function run(gateway: string): Promise<void> {
@@ -76,6 +80,7 @@ describe('init', () => {
     const text = await conf(world);
     expect(text).toContain('resolver 10.0.0.53 [fd00::53] valid=10s;');
     expect(text).toContain('lua_shared_dict gateway_cache 96m;');
+    expect(text).toContain('proxy_read_timeout 1500s;');
     expect(text).toContain('lua_ssl_trusted_certificate "/proc/self/cwd/redis-ca.crt";');
     expect(await world.files.read(`${home}/gateway/redis-ca.crt`)).toBe('PEM');
   });

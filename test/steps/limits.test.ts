@@ -44,3 +44,15 @@ test('one bound alone makes no others', async () => {
     reserveTokens: 1024,
   });
 });
+
+test('a tenant of its own has what it says, and nothing of the rest', async () => {
+  const limits = limitsOf(
+    await configOf(
+      'gateway: {limits: {tenant: {concurrent: 2}, tenants: {shop: {requestsPerMinute: 9}, free.of-all: {}}}}\n',
+    ),
+  );
+  expect(limits).toMatchObject({
+    tenant: { concurrent: 2 },
+    tenants: { cli: {}, shop: { requestsPerMinute: 9 }, 'free.of-all': {} },
+  });
+});

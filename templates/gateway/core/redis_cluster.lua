@@ -66,7 +66,7 @@ local function adopt(cluster, ranges, asked)
     for slot = range[1], range[2] do slots[slot] = node end
   end
   for _, seed in ipairs(cluster.seeds) do named[seed.name] = seed end
-  cluster.nodes, cluster.slots = named, slots
+  cluster.nodes, cluster.slots, cluster.trouble = named, slots, nil
 end
 
 local function look(premature, cluster)
@@ -78,7 +78,8 @@ local function look(premature, cluster)
         adopt(cluster, ranges, node)
         break
       end
-      ngx.log(ngx.WARN, "redis ", node.name, " tells no slots: ", err or ranges.error)
+      cluster.trouble = err or ranges.error
+      ngx.log(ngx.WARN, "redis ", node.name, " tells no slots: ", cluster.trouble)
     end
   end
   cluster.looking = false
@@ -146,7 +147,7 @@ local function group(cluster, commands, replies)
       one.places[#one.places + 1] = i
     else
       look_again(cluster)
-      replies[i] = { error = "no master for the slot", lost = true }
+      replies[i] = { error = cluster.trouble or "no master for the slot", lost = true }
     end
   end
   return groups

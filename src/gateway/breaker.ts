@@ -21,7 +21,9 @@ export type Degradation =
   /** Another version of the model with a weight above 0; also as a further try, where every peer failed fast. */
   | 'version'
   /** The first model of `models` that answers and that the key may use. */
-  | 'model';
+  | 'model'
+  /** The cloud's API, after cached answers as well: the last of the order. */
+  | 'cloud';
 
 export interface DegradeOptions {
   /** Tried in this order; when all is in vain the answer is 503 with Retry-After. */

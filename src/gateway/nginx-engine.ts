@@ -1,4 +1,5 @@
 /** The part of nginx.conf that faces the engines, over HTTP and over gRPC. */
+import { block } from './nginx-words.js';
 
 export interface EngineOptions {
   /** Longest silence of an engine, in seconds: above the longest prefill. Default 600. */
@@ -6,9 +7,6 @@ export interface EngineOptions {
   /** How long an idle connection to an engine is kept, in seconds: below the engine's own limit. Default 4. */
   readonly engineKeepAlive?: number;
 }
-
-const indent = (lines: readonly string[]): string[] => lines.map((line) => (line === '' ? line : `  ${line}`));
-export const block = (head: string, lines: readonly string[]): string[] => [`${head} {`, ...indent(lines), '}'];
 
 /** Kept connections speak one protocol: gRPC has an upstream of its own. */
 export const upstream = (name: string, options: EngineOptions): string[] =>
@@ -75,12 +73,7 @@ export const overGrpc = (): string[] => {
     'grpc_pass grpc://engine_grpc;',
   ];
   return [
-    ...block('location @grpc_stream', [
-      'grpc_intercept_errors on;',
-      'error_page 502 503 504 @failed;',
-      'recursive_error_pages on;',
-      ...asks,
-    ]),
+    ...block('location @grpc_stream', ['grpc_intercept_errors on;', 'error_page 502 503 504 @failed;', ...asks]),
     // Its errors are told to who asked, and not turned into pages.
     ...block('location /sglang.runtime.v1.SglangService/', ['internal;', 'error_page 599 /refused;', ...asks]),
     ...block('location @grpc_whole', [

@@ -5,9 +5,9 @@
  */
 
 import { bracketed } from '../address.js';
-import { UserError } from '../errors.js';
-import { say } from '../say.js';
-import { block, type EngineOptions, grpc, overGrpc, proxy, upstream } from './nginx-engine.js';
+import { type CloudWay, cloudUpstream, overTls } from './nginx-cloud.js';
+import { type EngineOptions, grpc, overGrpc, proxy, upstream } from './nginx-engine.js';
+import { block, quoted } from './nginx-words.js';
 import type { TlsFiles } from './tls.js';
 
 /** What was found on the machine; see probe.ts. */
@@ -27,7 +27,7 @@ export interface Listen {
   readonly port: number;
 }
 
-export interface NginxOptions extends EngineOptions {
+export interface NginxOptions extends EngineOptions, CloudWay {
   readonly build: Pick<NginxBuild, 'version' | 'modules' | 'luaPath' | 'luaCPath'>;
   readonly listen: Listen;
   /** On loopback only, except in a pod whose network policy keeps it inside. */
@@ -84,20 +84,6 @@ const raised = '400 404 405 408 411 413 414 416 431 494 495 496 500 501 505';
 
 const address = (listen: Listen): string => `${bracketed(listen.host)}:${listen.port}`;
 
-const quoted = (value: string): string => {
-  if (/["\\\n$;]/.test(value)) {
-    throw new UserError(
-      'gateway.path',
-      say(`nginx cannot take this path: ${value}`, `nginx 无法使用这个路径：${value}`),
-      {
-        hint: say('Choose a path without quotes, backslashes, $ and ;', '请改用不含引号、反斜杠、$ 和 ; 的路径'),
-        exit: 'unready',
-      },
-    );
-  }
-  return `"${value}"`;
-};
-
 const main = (options: NginxOptions): string[] => [
   ...options.build.modules.map((path) => `load_module ${quoted(path)};`),
   'daemon off;',
@@ -113,6 +99,7 @@ const lua = (options: NginxOptions): string[] => {
   const path = ['$prefix/lua/?.lua', ...(options.build.luaPath ?? []).map((p) => quoted(p).slice(1, -1))];
   const cpath = (options.build.luaCPath ?? []).map((p) => quoted(p).slice(1, -1));
   const user = options.workerUser ? `user = "${options.workerUser.user}", ` : '';
+  const cloud = options.cloudCa === undefined ? '' : 'cloud = true, ';
   return [
     `lua_package_path "${path.join(';')};;";`,
     ...(cpath.length ? [`lua_package_cpath "${cpath.join(';')};;";`] : []),
@@ -135,7 +122,7 @@ const lua = (options: NginxOptions): string[] => {
       : []),
     // Who opened a socket tells what went wrong with it, once and by name.
     'lua_socket_log_errors off;',
-    `init_by_lua_block { require("gateway").init({ ${user}connections = ${options.connections ?? defaultConnections} }) }`,
+    `init_by_lua_block { require("gateway").init({ ${user}${cloud}connections = ${options.connections ?? defaultConnections} }) }`,
     'init_worker_by_lua_block { require("gateway").work() }',
     'exit_worker_by_lua_block { require("gateway").stop() }',
   ];
@@ -206,6 +193,8 @@ const gateway = (options: NginxOptions): string[] =>
     'set $gateway_authorization "";',
     'set $gateway_cache "";',
     'set $gateway_degraded "";',
+    'set $gateway_cloud_name "";',
+    'set $gateway_cloud_host "";',
     'add_header X-Request-Id $gateway_id always;',
     'add_header X-Accel-Buffering no always;',
     'add_header X-Cache $gateway_cache always;',
@@ -214,10 +203,13 @@ const gateway = (options: NginxOptions): string[] =>
     // A named location keeps the method, for another try; it cannot be reached by a request whose URI was not readable.
     'error_page 502 503 504 @failed;',
     `error_page ${raised} /refused;`,
+    // A request that comes to a second way to be answered may fail there too.
+    'recursive_error_pages on;',
     ...proxy(options),
     ...grpc(options),
     ...routes.flatMap(location),
     ...overGrpc(),
+    ...overTls(options),
     ...block('location /', ['return 404;']),
     ...block('location @failed', ['content_by_lua_block { require("gateway").refused() }']),
     ...(options.tls
@@ -254,6 +246,7 @@ export const renderNginx = (options: NginxOptions): string =>
       ...http(options),
       ...upstream('engine', options),
       ...upstream('engine_grpc', options),
+      ...cloudUpstream(options),
       ...gateway(options),
       ...admin(options),
     ]),

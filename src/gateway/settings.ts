@@ -3,6 +3,7 @@
 import type { AuditOptions } from './audit.js';
 import type { BreakerOptions, DegradeOptions } from './breaker.js';
 import type { CacheOptions, RedisOptions } from './cache.js';
+import type { CloudOptions } from './cloud.js';
 import type { CorsOptions } from './cors.js';
 import type { DnsOptions } from './dns.js';
 import type { LimitOptions, OwnLimits, ValidationOptions } from './limits.js';
@@ -66,6 +67,8 @@ export interface Settings {
   readonly breaker?: BreakerOptions;
   /** Needs `breaker`. Absent: a version that is open is answered for with 503. */
   readonly degrade?: DegradeOptions;
+  /** Asked where `degrade` says so; needs nginx.conf's `cloudCa` and the secret `cloudKey`. */
+  readonly cloud?: CloudOptions;
   /** Absent: nothing is limited. */
   readonly limits?: LimitOptions;
   /** Absent: OpenAI's full ranges, without warnings. */
@@ -86,6 +89,8 @@ export interface Secrets {
   /** Sent to the engines as a bearer token. */
   readonly engineKey?: string;
   readonly redisPassword?: string;
+  /** Sent to the cloud's API as a bearer token. */
+  readonly cloudKey?: string;
   /** What cached answers are named and sealed with; another one makes all of them misses. */
   readonly cacheSecret?: string;
   /** What the audit log is chained and sealed with: whoever has it can read and forge the log. Never changed. */

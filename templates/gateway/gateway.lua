@@ -30,9 +30,10 @@ local endpoints = {
 
 local M = { admin = admin.serve, metrics = admin.metrics }
 
---- In the master. `options.user`: whom the workers run as, when the master is root; `options.connections`: of a worker.
+--- In the master. `options.user`: whom the workers run as, when the master is root; `options.connections`: of a worker;
+--- `options.cloud`: whether nginx.conf has a way to a cloud.
 function M.init(options)
-  home.open(ngx.config.prefix(), options.user)
+  home.open(ngx.config.prefix(), options.user, options.cloud)
   openapi.load()
   token_keys.load()
   settings.load()
@@ -113,6 +114,15 @@ function M.refused(status)
     if req.now.rescue(req, req.now) then return end
   end
   return reply.refuse(req, outcome.refusal(req, status))
+end
+
+--- What a cloud's API said is nobody's answer: its own key is wrong, it is full, it is broken.
+function M.cloud_failed()
+  local req = request.current()
+  ngx.log(ngx.WARN, "the cloud answered ", ngx.status, " to ", req.id)
+  ngx.header["WWW-Authenticate"] = nil
+  req.engine_failed = true
+  return reply.refuse(req, outcome.no_cloud)
 end
 
 --- The location that asks an engine over gRPC, phase by phase: see core.grpc.

@@ -28,6 +28,7 @@ export const secrets: Secrets = {
   engineKey: 'engine-key',
   redisPassword: 'redis-of-the-tests',
   cacheSecret: 'cache-of-the-tests',
+  cloudKey: 'cloud-key-of-the-tests',
   auditSecret: 'audit-of-the-tests',
 };
 export const apiKey = 'sk-of-the-tests';

@@ -11,31 +11,32 @@ local NO_MORE = -3
 local M = { TRIES = 3 }
 
 --- The peer that was asked before gave no answer: its load goes back.
-local function give_back(req)
+function M.give_back(req)
   peers.leave(req, true)
   if req.now.breaker then breakers.failed(req) end
 end
 
 local function next_peer(req)
   -- nginx adds a try of its own for a kept connection that was reset: count here.
-  if req.attempts >= M.TRIES then return nil end
+  if req.attempts - req.asked_before >= M.TRIES then return nil end
   local guarded = req.now.breaker and req
   local peer = peers.choose(req.version, req.tried, guarded)
   if peer then return peer end
   if req.attempts > 0 and degrade.move(req) then return peers.choose(req.version, req.tried, guarded) end
-  -- A lone peer is asked again when nginx found its kept connection gone stale.
-  return #req.version.peers == 1 and req.peer or nil
+  -- A lone peer is asked again, once: its kept connection may have gone stale.
+  return #req.version.peers == 1 and req.attempts - req.asked_before == 1 and req.peer or nil
 end
 
 function M.pick(req)
-  if req.holding then give_back(req) end
+  if req.holding then M.give_back(req) end
   local peer = next_peer(req)
   if not peer then return ngx.exit(NO_MORE) end
-  local first = req.attempts == 0
-  if first then
+  if req.attempts == req.asked_before then
     local more = req.version.tries - 1
+    -- A try more than there are peers ends here, and not with the 502 of the last of them: somebody else may answer.
+    if req.now.last_resort and not req.cloud then more = math.max(2, more + 1) end
     if more > 0 then
-      req.tried = {}
+      req.tried = req.tried or {}
       balancer.set_more_tries(more)
     end
   end

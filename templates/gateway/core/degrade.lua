@@ -25,7 +25,7 @@ local function reachable(version, of)
 end
 
 --- @return whether the version may be asked now; when it may not, from when on; the probe of it that goes along
-local function fits(version, of)
+function M.fits(version, of)
   local ok, at = reachable(version, of)
   if not ok then return false, at end
   local state, till = breakers.look(version.breaker)
@@ -52,13 +52,14 @@ local function draw(model, of, skips)
       i = i + 1
     end
     local version = table.remove(left, i)
-    local ok, _, probe = fits(version, of)
+    local ok, _, probe = M.fits(version, of)
     if ok then return version, probe end
     total = total - version.weight
   end
 end
 
-local function told(req, by)
+--- What is done in place of what was asked for.
+function M.told(req, by)
   req.degraded = by
   ngx.var.gateway_degraded = by
   metrics.add("gateway_degraded_total", 'model="' .. req.model.id .. '",by="' .. by .. '"', 1)
@@ -68,7 +69,7 @@ local ways = {}
 
 function ways.version(req, settings, drawn)
   local version, probe = draw(req.model, settings.peer_breakers, function(one) return one == drawn end)
-  if version then told(req, "version") end
+  if version then M.told(req, "version") end
   return version, probe
 end
 
@@ -79,7 +80,7 @@ function ways.model(req, settings)
     if model and (not allowed or allowed[model.id]) then
       local version, probe = draw(model, settings.peer_breakers)
       if version then
-        told(req, "model")
+        M.told(req, "model")
         edit.set(req, "model", '"' .. model.id .. '"')
         req.model = model
         return version, probe
@@ -99,21 +100,28 @@ function M.compile(settings)
   local degrade = settings.degrade
   if not degrade then return end
   if not settings.breaker then error("degrade needs breaker", 0) end
-  for _, way in ipairs(degrade.order) do
-    if not ways[way] then error("degrade.order names no way: " .. tostring(way), 0) end
+  for i, way in ipairs(degrade.order) do
+    if way ~= "cloud" and not ways[way] then error("degrade.order names no way: " .. tostring(way), 0) end
+    if way == "cloud" and i < #degrade.order then error("degrade.order: cloud comes last", 0) end
+    if way == "cloud" and not settings.cloud then error("degrade.order: there is no cloud", 0) end
     if way == "version" then settings.other_version = true end
+    if way == "cloud" then settings.to_cloud = true end
   end
 end
 
---- @param drawn the version that the weights chose
+--- The cloud is not among the ways here: cached answers come before it (policies.cloud).
+--- @param drawn the version that the weights chose; nil where there is none
 --- @return the version that shall answer; when it may not, `req.unserved` says why
 function M.choose(req, settings, drawn)
-  local ok, at, probe = fits(drawn, settings.peer_breakers)
+  local ok, at, probe
+  if drawn then
+    ok, at, probe = M.fits(drawn, settings.peer_breakers)
+  end
   req.version_probe = probe
   if ok then return drawn end
   for _, way in ipairs(settings.degrade and settings.degrade.order or {}) do
     local version
-    version, req.version_probe = ways[way](req, settings, drawn)
+    if ways[way] then version, req.version_probe = ways[way](req, settings, drawn) end
     if version then return version end
   end
   req.unserved = refusal(at)
@@ -131,7 +139,7 @@ function M.move(req)
   end)
   if not version then return false end
   breakers.left(req, probe)
-  told(req, "version")
+  M.told(req, "version")
   req.version = version
   if req.cached then req.cached.collected = nil end
   return true

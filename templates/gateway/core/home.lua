@@ -4,8 +4,9 @@ local sys = require "core.sys"
 
 local M = { secrets = {} }
 
---- Once, in the master. `user`: whom the workers run as, when the master is root.
-function M.open(path, user)
+--- Once, in the master. `user`: whom the workers run as, when the master is root; `cloud`: nginx.conf has a way there.
+function M.open(path, user, cloud)
+  M.cloud = cloud
   M.dir = assert(sys.open_dir(path))
   M.audit = assert(sys.make_dir(M.dir, "audit", 448, user)) -- 0700
   local text = assert(sys.read_at(M.dir, "secrets.json"))

@@ -48,9 +48,10 @@ local function spread(settings, peer, add)
   for _, address in ipairs(addresses(known(name))) do add(address, name) end
 end
 
-local function of_version(settings, version)
+--- Addresses in the place of names. Raises for what is no name.
+function M.peers(settings, given)
   local list, there = {}, {}
-  for _, peer in ipairs(version.peers) do
+  for _, peer in ipairs(given) do
     spread(settings, peer, function(host, name)
       local address = host .. ":" .. peer.port
       if there[address] then return end
@@ -58,15 +59,15 @@ local function of_version(settings, version)
       list[#list + 1] = { host = host, port = peer.port, drain = peer.drain, name = name }
     end)
   end
-  version.peers = list
+  return list
 end
 
---- Puts addresses in the place of names in every version's peers. Raises for what is no name.
+--- As M.peers, for every version's.
 function M.expand(settings)
   settings.names = {}
   if settings.dns then shape.check(settings.dns, whole, "dns") end
   for _, model in ipairs(settings.models) do
-    for _, version in ipairs(model.versions) do of_version(settings, version) end
+    for _, version in ipairs(model.versions) do version.peers = M.peers(settings, version.peers) end
   end
 end
 

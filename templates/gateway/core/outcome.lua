@@ -20,7 +20,10 @@ local words = {
 
 local broken = reply.refusal(502, "stream_broken", "The engine broke the stream off.")
 
-local M = { broken_event = "data: " .. reply.error_body(broken) .. "\n\n" }
+local M = {
+  no_cloud = reply.refusal(503, "cloud_unavailable", "No engine answers, and the cloud did not either.", nil, {
+    ["Retry-After"] = 5,
+  }), broken_event = "data: " .. reply.error_body(broken) .. "\n\n" }
 
 function M.refusal(_, status)
   local word = words[status] or { "internal_error", "The gateway failed." }

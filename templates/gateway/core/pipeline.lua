@@ -20,6 +20,7 @@ local names = {
   "policies.limits", -- how much the key and its tenant may ask for
   "policies.audit", -- what is on record of it; before those that may answer themselves
   "policies.cache", -- answers given before
+  "policies.cloud", -- the last resort when no engine answers
   "policies.breaker", -- peers and versions that fail are left alone
   "policies.full", -- room in the engines
   "policies.usage", -- tokens, first byte, whole or cut

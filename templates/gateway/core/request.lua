@@ -2,7 +2,7 @@
 -- error page. Fields are set by the policy that owns them:
 --   id route engine started   from the start (ms, sys.msec)
 --   key tenant                policies.key
---   doc fields stream         policies.body (core.json; its fields' values)
+--   doc fields stream given   policies.body (core.json; its fields' values; the document as the caller wrote it)
 --   model                     policies.model (the compiled model)
 --   version                   policies.version
 --   peer holding attempts tried   core.balancer (the peer asked last; whether we count on its load)
@@ -13,6 +13,7 @@
 --   cache cached ours         policies.cache (its verdict; what it holds for the request; we answer, not an engine)
 --   taken unasked             policies.limits, policies.unasked (what limits hold for it; an event that is not whole yet)
 --   slot body heard           core.in_hand, policies.body, policies.audit (where it is listed; what was asked and answered)
+--   cloud asked_before        policies.cloud (it has been asked; tries before that)
 --   grpc part                 core.grpc (its codec's state; the address of the subrequest that asks the engine)
 --   refusal                   core.reply
 local ffi = require "ffi"
@@ -32,7 +33,8 @@ end
 
 function M.open(route, engine)
   local req = new(0, 32)
-  req.route, req.engine, req.started, req.attempts, req.bytes = route, engine, sys.msec(), 0, 0
+  req.route, req.engine, req.started = route, engine, sys.msec()
+  req.attempts, req.asked_before, req.bytes = 0, 0, 0
   live[address()] = req
   return req
 end

@@ -16,7 +16,7 @@ local function access(req, settings)
   if not doc then return reply.refusal(400, "invalid_json", "The request body is not a JSON object: " .. err .. ".") end
   req.body_bytes = #body
   if settings.audit_content then req.body = body end
-  req.doc = doc
+  req.doc, req.given = doc, doc
   req.fields = doc.values
   req.stream = doc.values.stream == true
 end

@@ -47,6 +47,7 @@ local function compile(settings)
   if not settings.breaker then return end
   check(settings.breaker)
   settings.breakers, settings.peer_breakers = {}, {}
+  if settings.cloud_version then of_version(settings, { id = "" }, settings.cloud_version) end
   for _, model in ipairs(settings.models) do
     for _, version in ipairs(model.versions) do of_version(settings, model, version) end
     for _, open in ipairs(model.open) do

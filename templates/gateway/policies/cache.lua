@@ -51,6 +51,7 @@ local function compile(settings)
   if not settings.cache then return end
   shape.check(settings.cache, whole, "cache")
   if not home.secrets.cacheSecret then error("secrets.json holds no cacheSecret", 0) end
+  settings.last_resort = settings.last_resort or settings.cache.staleS > 0
   settings.cache_store = store_of(settings.cache, redis.of(settings.redis, home.secrets.redisPassword))
 end
 
@@ -116,7 +117,7 @@ local function access(req, settings)
   local kind = options and answers.kind_of(req.route)
   if not kind then return end
   local wish = keys.wish(req, options)
-  local key = wish and keys.of(req, settings.cache_store.name)
+  local key = wish and req.version and keys.of(req, settings.cache_store.name)
   if not key then return verdict(req, "bypass") end
   local stream = req.stream and kind ~= "embeddings"
   local cache = { key = key, kind = kind, stream = stream, usage = wants_usage(req) }

@@ -72,8 +72,13 @@ end
 
 local function access(req, settings)
   local version = draw(req.model)
-  if not version then return none end
-  req.version = settings.breaker and degrade.choose(req, settings, version) or version
+  if not settings.breaker then
+    if not version then return none end
+    req.version = version
+    return
+  end
+  req.version = degrade.choose(req, settings, version)
+  if not req.version then req.unserved = none end
 end
 
 return { compile = compile, access = access, engine = true }

@@ -22,6 +22,9 @@ export const builtPrograms = (): string | undefined => where('build');
 /** The folder where `test/kube/images` has put the archives; undefined when it has not finished. */
 export const builtImages = (): string | undefined => where('images');
 
+/** The folder where `test/kube/packages` has put Debian packages; undefined when it has not finished. */
+export const builtPackages = (): string | undefined => where('packages');
+
 /** The etcd we build, or Debian's (3.4 is enough for an API server alone). */
 export const etcdPath = where('part', 'etcd') ?? ['/usr/bin/etcd', '/usr/local/bin/etcd'].find(existsSync);
 

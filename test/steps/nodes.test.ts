@@ -1,0 +1,182 @@
+/** The whole list on bare hosts in memory, on every system. */
+import { describe, expect, it, test } from 'vitest';
+import { UserError } from '../../src/errors.js';
+import { allLanesDone, applyLanes, type Lane } from '../../src/plan/lanes.js';
+import { needed, show } from '../../src/plan/step.js';
+import { isOn, type Machine, type NodeStep } from '../../src/steps/machine.js';
+import { kubernetesSteps } from '../../src/targets/kubernetes.js';
+import type { LaneSink } from '../../src/world.js';
+import { systems } from '../install/systems.js';
+import { type SimulatedCluster, simulatedCluster, token } from '../world/nodes.js';
+
+const quiet: LaneSink = {
+  begin: () => {},
+  note: () => {},
+  finish: () => {},
+  wait: () => {},
+  end: () => {},
+  close: async () => {},
+};
+
+const stepsOf = (machine: Machine): NodeStep[] =>
+  needed<Machine>(
+    kubernetesSteps.filter((step) => isOn(step, machine)),
+    machine,
+  ) as NodeStep[];
+
+const lanesOf = ({ machines, worlds }: SimulatedCluster): Lane<Machine>[] =>
+  machines.map((machine, index) => ({
+    name: machine.name,
+    steps: stepsOf(machine),
+    context: machine,
+    world: worlds[index]!,
+    journal: { add: async () => {}, flush: async () => {} },
+  }));
+
+const apply = async (made: SimulatedCluster) => allLanesDone(await applyLanes(lanesOf(made), 10, quiet));
+
+const peers = [
+  { name: 'cp', roles: ['control-plane'] },
+  { name: 'gpu-1', roles: ['worker'] },
+  { name: 'gpu-2', roles: ['worker'] },
+] as const;
+
+const debian = systems[0]![1];
+
+describe.each(systems.filter(([name]) => name !== 'rhel-10'))('%s', (_, system) => {
+  it('becomes a cluster, its driver included, and a second run changes nothing', async () => {
+    const made = await simulatedCluster({ system, peers, gpus: ['gpu-1', 'gpu-2'], settings: { driver: 'install' } });
+    const changed = await apply(made);
+    // In this world a node is ready as soon as it is there.
+    const all = (index: number) =>
+      stepsOf(made.machines[index]!)
+        .map(({ id }) => id)
+        .filter((id) => id !== 'nodes.ready');
+    expect(changed.get('cp')).toEqual(all(0));
+    expect(changed.get('gpu-1')).toEqual(all(1));
+    expect(Object.fromEntries(made.shared.nodes)).toMatchObject({
+      cp: { taints: [{ key: 'node-role.kubernetes.io/control-plane' }] },
+      'gpu-1': { labels: { 'node-role.kubernetes.io/worker': '', 'nvidia.com/gpu.present': 'true' }, taints: [] },
+    });
+    expect([...(await apply(made)).values()]).toEqual([[], [], []]);
+  });
+});
+
+test('RHEL 10 without a confirmed key of the driver is told so before anything is installed there', async () => {
+  const made = await simulatedCluster({
+    system: systems.at(-1)![1],
+    peers,
+    gpus: ['gpu-1'],
+    settings: { driver: 'install' },
+  });
+  await expect(apply(made)).rejects.toMatchObject({ details: expect.anything() });
+  expect(made.states[1]!.packages.has('containerd.io')).toBe(false);
+  const checked = await simulatedCluster({ system: systems.at(-1)![1], peers });
+  await expect(apply(checked)).resolves.toBeDefined();
+});
+
+test('a token is in no command line, and made for each host when it joins', async () => {
+  const made = await simulatedCluster({ system: debian, peers });
+  await apply(made);
+  const ran = made.worlds.flatMap((world) => world.ran);
+  expect(ran.filter((line) => line.includes(token))).toEqual([]);
+  expect(ran.filter((line) => line.includes('kubeadm token create'))).toHaveLength(2);
+  expect(ran.filter((line) => line.includes('< <join-configuration>'))).toHaveLength(2);
+});
+
+test('a single machine takes pods itself', async () => {
+  const made = await simulatedCluster({
+    system: debian,
+    peers: [{ name: 'one', roles: ['control-plane', 'worker'] }],
+    settings: { docker: false },
+  });
+  const changed = await apply(made);
+  expect(changed.get('one')).not.toContain('docker.install');
+  expect(made.shared.nodes.get('one')).toMatchObject({ taints: [], labels: { 'node-role.kubernetes.io/worker': '' } });
+});
+
+test('three storage hosts get Ceph on the disks that were named', async () => {
+  const names = ['s1', 's2', 's3'];
+  const made = await simulatedCluster({
+    system: debian,
+    peers: [peers[0], ...names.map((name) => ({ name, roles: ['storage'] as const }))],
+    settings: { storageDevices: Object.fromEntries(names.map((name) => [name, [`/dev/disk/by-id/${name}`]])) },
+  });
+  expect((await apply(made)).get('cp')).toContain('storage.rook');
+  const written = [...made.shared.applied].join('\n');
+  for (const name of names)
+    expect(written).toContain(`{"name":"${name}","devices":[{"name":"/dev/disk/by-id/${name}"}]}`);
+  expect(made.shared.nodes.get('s1')!.taints).toEqual([{ key: 'deepseek-deploy.io/storage', effect: 'NoSchedule' }]);
+  expect([...(await apply(made)).values()]).toEqual([[], [], [], []]);
+});
+
+describe('a run that was cut off', () => {
+  it.each(Array.from({ length: 40 }, (_, cut) => cut))(
+    'after %i actions of a worker and the control plane ends in the same state',
+    async (cut) => {
+      const whole = await simulatedCluster({ system: debian, peers: peers.slice(0, 2) });
+      await apply(whole);
+      const made = await simulatedCluster({ system: debian, peers: peers.slice(0, 2) });
+      const lanes = lanesOf(made).map((lane) => {
+        let left = cut;
+        const journal = {
+          add: async ({ event }: { event: string }) => {
+            if (event === 'action' && left-- <= 0) throw new Error('cut off');
+          },
+          flush: async () => {},
+        };
+        return { ...lane, journal };
+      });
+      await applyLanes(lanes, 10, quiet);
+      await apply(made);
+      expect(made.shared).toEqual(whole.shared);
+      expect(made.states).toEqual(whole.states);
+      expect([...made.worlds[1]!.disk.keys()].sort()).toEqual([...whole.worlds[1]!.disk.keys()].sort());
+    },
+  );
+});
+
+test('what is not ours is not touched', async () => {
+  const made = await simulatedCluster({ system: debian, peers });
+  made.states[1]!.ca = 'another';
+  const error = await apply(made).catch((thrown: unknown) => thrown);
+  expect(error).toBeInstanceOf(UserError);
+  expect((error as UserError).details[0]!.en).toContain('gpu-1: something of a cluster that we did not make is here');
+  expect(made.states[1]!.ca).toBe('another');
+});
+
+test('a worker of an earlier cluster of ours is told from a lost one', async () => {
+  const made = await simulatedCluster({ system: debian, peers: peers.slice(0, 2) });
+  await apply(made);
+  made.shared.nodes.delete('gpu-1');
+  const worker = lanesOf(made)[1]!;
+  const join = worker.steps.find(({ id }) => id === 'kubeadm.join')!;
+  expect(await join.done(worker.context, worker.world)).toBe(false);
+  expect((await join.apply(worker.context, worker.world)).map(show)[0]).toContain('systemctl restart kubelet');
+  made.states[1]!.ca = 'older';
+  await expect(join.apply(worker.context, worker.world)).rejects.toMatchObject({ id: 'kubeadm.join.other-cluster' });
+});
+
+test('without a driver, and without leave to install one, a GPU host says what to do', async () => {
+  const made = await simulatedCluster({ system: debian, peers, gpus: ['gpu-1'] });
+  await expect(apply(made)).rejects.toMatchObject({
+    details: expect.arrayContaining([{ en: expect.stringContaining('driver: install'), zh: expect.anything() }]),
+  });
+});
+
+test('what was made is taken away in reverse, and only where it was made', async () => {
+  const made = await simulatedCluster({ system: debian, peers: peers.slice(0, 2) });
+  const undo = async (index: number): Promise<string[]> => {
+    const machine = made.machines[index]!;
+    const lines: string[] = [];
+    for (const step of stepsOf(machine).reverse())
+      for (const action of (await step.undo?.(machine, made.worlds[index]!)) ?? [])
+        lines.push(`${step.id}: ${show(action).split('\n')[0]}`);
+    return lines;
+  };
+  expect((await undo(1)).join('\n')).not.toContain('kubeadm reset');
+  await apply(made);
+  const lines = await undo(1);
+  expect(lines[0]).toContain('kubeadm.join: ');
+  expect(lines.at(-1)).toContain('host.kernel: remove /etc/modules-load.d/deepseek-deploy.conf');
+});

@@ -100,15 +100,19 @@ describe('limits in shared memory', () => {
   const chunk = `
     local asked = ...
     local limits = require "core.limit_local"
+    local plan = require "core.limit_plan"
     if not working then working = true limits.work() end
     local bounds, results = {}, {}
     for i, one in ipairs(asked.bounds) do
       bounds[i] = { kind = one.kind, share = one.limit, key = asked.run .. "." .. i }
     end
+    plan.arrange(bounds)
     for i, call in ipairs(asked.calls) do
       if call.take then
         local taken, out = limits.take(bounds, call.take, call.now, "today")
-        results[i] = { taken = taken, out = out }
+        local told = {}
+        for j = 1, #bounds do told[j] = { left = out.left[j], wait = out.wait[j] } end
+        results[i] = { taken = taken, out = told }
       else
         limits.settle(bounds, call.settle, call.now, "today")
         results[i] = { settled = true }

@@ -68,14 +68,32 @@ function M.check(limits)
   for name, given in pairs(limits.tenants or {}) do check_bounds(given, "limits.tenants." .. name) end
 end
 
+--- Which bounds a caller is told of: of requests and of tokens, those that time or others' ends do not give back at once.
+local function told(plan, of)
+  local list = {}
+  for i, bound in ipairs(plan) do
+    if bound.of == of and bound.kind ~= "open" then list[#list + 1] = i end
+  end
+  return list
+end
+
+--- @param bounds a list of { kind, of, share, limit, key }
+--- @return the plan: the bounds; `told` by 'requests' and 'tokens'; room for what core.limit_local and core.limit_redis
+--- tell of each bound, valid until the next request
+function M.arrange(bounds)
+  bounds.told = { requests = told(bounds, "requests"), tokens = told(bounds, "tokens") }
+  bounds.out = { left = {}, back = {}, wait = {} }
+  return bounds
+end
+
 --- @param limits LimitOptions of src/gateway/limits.ts
---- @return { bound, ..., tokens = true where tokens count }
+--- @return the plan, with tokens = true where tokens count
 function M.of(limits, key)
   local plan, tag = {}, "limit:{" .. ngx.md5(key.tenant) .. "}:"
   local shared = limits.tenants and limits.tenants[key.tenant] or limits.tenant
   add(plan, limits.key, key.limits, "key", tag .. key.id .. ":", limits.instances)
   add(plan, shared, nil, "tenant", tag .. "all:", limits.instances)
-  return plan
+  return M.arrange(plan)
 end
 
 return M

@@ -76,7 +76,7 @@ local function arguments(bounds, amounts, name, date)
   return keys, list
 end
 
---- @return nil when Redis does not answer; else whether all was taken, { left, back, wait } for each bound, the member
+--- @return nil when Redis does not answer; else whether all was taken, what is told of each bound (bounds.out), the member
 function M.take(client, bounds, costs, date)
   local name = member()
   local keys, list = arguments(bounds, costs, name, date)
@@ -91,9 +91,9 @@ function M.take(client, bounds, costs, date)
     M.settle(client, bounds, nothing, name, date)
     return nil
   end
-  local out, open = {}, {}
+  local out, open = bounds.out, {}
   for i = 1, #bounds do
-    out[i] = { left = reply[3 * i - 1], back = reply[3 * i], wait = reply[3 * i + 1] }
+    out.left[i], out.back[i], out.wait[i] = reply[3 * i - 1], reply[3 * i], reply[3 * i + 1]
     if bounds[i].kind == "open" then open[#open + 1] = keys[i] end
   end
   if reply[1] ~= 1 then return false, out end

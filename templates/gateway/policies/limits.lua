@@ -9,7 +9,10 @@ local near = require "core.limit_local"
 local plans = require "core.limit_plan"
 local redis = require "core.redis"
 local reply = require "core.reply"
+local new = require "table.new"
 local sys = require "core.sys"
+
+local ceil, floor, min = math.ceil, math.floor, math.min
 
 local BYTES_PER_TOKEN = 4
 
@@ -44,7 +47,7 @@ end
 
 local day, shown = nil, nil
 local function date()
-  local today = math.floor(ngx.time() / 86400)
+  local today = floor(ngx.time() / 86400)
   if today ~= day then
     day, shown = today, os.date("!%Y-%m-%d", ngx.time())
   end
@@ -60,62 +63,66 @@ local function longest_answer(req, cap)
   if req.route == "embeddings" then return 0 end
   local fields = req.fields
   local wanted = fields.max_completion_tokens or fields.max_tokens
-  local tokens = type(wanted) == "number" and wanted >= 0 and math.min(wanted, cap) or cap
-  local n = type(fields.n) == "number" and fields.n >= 1 and math.min(fields.n, 128) or 1
-  return math.floor(tokens) * math.floor(n)
+  local tokens = type(wanted) == "number" and wanted >= 0 and min(wanted, cap) or cap
+  local n = type(fields.n) == "number" and fields.n >= 1 and min(fields.n, 128) or 1
+  return floor(tokens) * floor(n)
 end
 
 local function prompt(req)
-  return math.ceil(req.body_bytes / BYTES_PER_TOKEN)
+  return ceil(req.body_bytes / BYTES_PER_TOKEN)
 end
 
 --- What more than a whole limit would cost counts as all of it: an estimate refuses nobody for ever.
 local function costs_of(req, plan, limits)
-  local costs, tokens = {}, plan.tokens and prompt(req) + longest_answer(req, limits.reserveTokens) or 0
-  for i, bound in ipairs(plan) do
-    costs[i] = bound.kind == "open" and 1 or bound.of == "requests" and 1 or math.min(tokens, bound.share)
-  end
+  local costs, tokens = new(#plan, 0), plan.tokens and prompt(req) + longest_answer(req, limits.reserveTokens) or 0
+  for i = 1, #plan do costs[i] = plan[i].of == "tokens" and min(tokens, plan[i].share) or 1 end
   return costs
 end
 
 --- As OpenAI writes it: 20ms, 1s, 6m0s, 1h0m0s.
 local function duration(ms)
   if ms < 1000 then return ms .. "ms" end
-  local s = math.ceil(ms / 1000)
+  local s = ceil(ms / 1000)
   if s < 60 then return s .. "s" end
-  if s < 3600 then return math.floor(s / 60) .. "m" .. s % 60 .. "s" end
-  return math.floor(s / 3600) .. "h" .. math.floor(s % 3600 / 60) .. "m" .. s % 60 .. "s"
+  if s < 3600 then return floor(s / 60) .. "m" .. s % 60 .. "s" end
+  return floor(s / 3600) .. "h" .. floor(s % 3600 / 60) .. "m" .. s % 60 .. "s"
+end
+
+local headers = {}
+for _, of in ipairs { "requests", "tokens" } do
+  headers[of] = { limit = "x-ratelimit-limit-" .. of, left = "x-ratelimit-remaining-" .. of, back = "x-ratelimit-reset-" .. of }
 end
 
 --- Of several bounds the one that has least left is the one that a caller must know.
 local function tell(plan, out, of, local_only)
-  local least
-  for i, bound in ipairs(plan) do
-    if bound.of == of and bound.kind ~= "open" and (not least or out[i].left < out[least].left) then least = i end
-  end
+  local list, names = plan.told[of], headers[of]
+  local least = list[1]
   if not least then return end
-  local bound, state = plan[least], out[least]
-  ngx.header["x-ratelimit-limit-" .. of] = local_only and bound.share or bound.limit
-  ngx.header["x-ratelimit-remaining-" .. of] = state.left
-  ngx.header["x-ratelimit-reset-" .. of] = duration(bound.kind == "day" and midnight() or state.back)
+  for i = 2, #list do
+    if out.left[list[i]] < out.left[least] then least = list[i] end
+  end
+  local bound, header = plan[least], ngx.header
+  header[names.limit] = local_only and bound.share or bound.limit
+  header[names.left] = out.left[least]
+  header[names.back] = duration(bound.kind == "day" and midnight() or out.back[least])
 end
 
 --- ms until the cost fits. When another request ends is not known: a second is a polite time to ask again.
-local function wait_of(bound, state)
-  if state.wait >= 0 then return state.wait end
+local function wait_of(bound, wait)
+  if wait >= 0 then return wait end
   return bound.kind == "day" and midnight() or 1000
 end
 
 local function refusal(plan, out, local_only)
   local longest, at = 0, nil
   for i, bound in ipairs(plan) do
-    local wait = wait_of(bound, out[i])
+    local wait = wait_of(bound, out.wait[i])
     if wait > longest then
       longest, at = wait, bound
     end
   end
   metrics.add("gateway_limited_total", 'scope="' .. at.scope .. '",limit="' .. at.per .. '"', 1)
-  local seconds = math.ceil(longest / 1000)
+  local seconds = ceil(longest / 1000)
   local text = string.format("Rate limit reached for this %s: %d %s. Please try again in %d s.",
     at.scope == "key" and "API key" or "tenant", local_only and at.share or at.limit, words[at.per], seconds)
   local code = at.kind == "day" and "insufficient_quota" or "rate_limit_exceeded"
@@ -168,12 +175,10 @@ end
 local function done(req)
   local taken = req.taken
   if not taken then return end
-  local tokens, more = used(req), {}
-  for i, bound in ipairs(taken.plan) do
-    more[i] = bound.of == "tokens" and tokens and tokens - taken.costs[i] or 0
-  end
-  if taken.client then return far.settle(taken.client, taken.plan, more, taken.member, taken.date) end
-  near.settle(taken.plan, more, sys.msec(), taken.date)
+  local plan, more, tokens = taken.plan, taken.costs, used(req)
+  for i = 1, #plan do more[i] = plan[i].of == "tokens" and tokens and tokens - more[i] or 0 end
+  if taken.client then return far.settle(taken.client, plan, more, taken.member, taken.date) end
+  near.settle(plan, more, sys.msec(), taken.date)
 end
 
 return { compile = compile, access = access, chunk = chunk, done = done, engine = true }

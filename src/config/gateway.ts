@@ -7,7 +7,7 @@ import { degrade } from './degrade.js';
 import { limits, validation } from './limits.js';
 import { oauth } from './oauth.js';
 import { redis } from './redis.js';
-import { bytes, duration, object, port, string } from './schema.js';
+import { bytes, duration, either, object, oneOf, port, string } from './schema.js';
 import { tls } from './tls.js';
 
 export const gateway = object(
@@ -43,6 +43,19 @@ export const gateway = object(
       max: 86_400_000,
       initial: '10m',
     }),
+    keepAlive: either(
+      [
+        duration({ says: say('A time', '时长'), min: 1000, max: 3_600_000 }),
+        oneOf(['off'], { says: say('None', '关闭') }),
+      ],
+      {
+        says: say(
+          'A stream that is silent for so long gets a comment, so that nobody on the way takes it for dead; once the engine has opened its answer.',
+          '引擎开始应答后，流若沉默达到此时长，则发送一条 SSE 注释，以免中间环节误认为连接已断。',
+        ),
+        initial: '15s',
+      },
+    ),
     tls,
     limits,
     validation,

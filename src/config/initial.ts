@@ -1,4 +1,4 @@
-import type { Node } from './schema.js';
+import type { Node, UnitNode } from './schema.js';
 import { readUnit } from './unit.js';
 
 /** What a node is when nothing is written for it. */
@@ -7,10 +7,12 @@ export function initial(node: Node): unknown {
     if (node.optional) return undefined;
     return Object.fromEntries(Object.entries(node.fields).map(([key, field]) => [key, initial(field)]));
   }
-  return (node.kind === 'duration' || node.kind === 'bytes') && node.initial !== undefined
-    ? readUnit(node.kind, node.initial)
-    : node.initial;
+  if (typeof node.initial !== 'string') return node.initial;
+  const unit = (node.kind === 'either' ? node.of : [node]).find(isUnit);
+  return (unit && readUnit(unit.kind, node.initial)) ?? node.initial;
 }
+
+const isUnit = (node: Node): node is UnitNode => node.kind === 'duration' || node.kind === 'bytes';
 
 /** Stands in for a value that must be there and is not, while the rest of the file is checked. */
 export function blank(node: Node): unknown {

@@ -7,7 +7,7 @@ import { type FinishReason, type Head, StreamParts, type Usage, wholeAnswer } fr
 
 /** One transport's way to one client. Calls after the client has gone do nothing. */
 export interface Outlet {
-  /** The answer begins: from here on its status is good. */
+  /** The answer begins: from here on its status is good. May be said again. */
   open(): void;
   part(json: string): void;
   /** After the last part. */
@@ -46,8 +46,12 @@ class Streamed implements Reply {
     if (role !== undefined) this.outlet.part(role);
   }
 
-  begun(): void {
+  open(): void {
     this.outlet.open();
+  }
+
+  begun(): void {
+    this.open();
     this.introduce(0);
   }
 
@@ -86,6 +90,8 @@ class Collected implements Reply {
     this.choices[index] ??= { reasoning: '', content: '', finish: 'stop' };
     return this.choices[index];
   }
+
+  open(): void {}
 
   begun(): void {}
 

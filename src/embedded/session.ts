@@ -6,7 +6,15 @@ import type { Head } from './transcript.js';
 /** Called once, at the end, with what goes into the log. */
 export type Ended = (outcome: 'ok' | 'error', detail: object) => void;
 
+/**
+ * A streamed answer is opened with its first token, and at this time at the latest, ms: whoever stands between can then
+ * keep the connection alive, while a prefill lasts.
+ */
+const openWithinMs = 2000;
+
 export interface Reply extends Listener {
+  /** Opens a streamed answer, if that has not been done. */
+  open(): void;
   /** All has been said. */
   readonly finished: boolean;
 }
@@ -32,8 +40,10 @@ export function begin(
   const head = { id: `${prefix}-${id}`, created: Math.floor(Date.now() / 1000), model: served.modelId };
   let conversation: Conversation | undefined;
   let left = false;
+  let opening: NodeJS.Timeout | undefined;
   const record = (outcome: string, detail: object): void => {
     const { timing } = conversation ?? {};
+    clearTimeout(opening);
     via.log('request', {
       id,
       route: ask.route,
@@ -48,6 +58,7 @@ export function begin(
   };
   const listener = reply(head, record);
   conversation = converse(served, ask, listener);
+  opening = setTimeout(() => listener.open(), openWithinMs).unref();
   return {
     gone: () => {
       if (left || listener.finished) return;

@@ -20,7 +20,7 @@ export class HttpOutlet implements Outlet {
   constructor(private readonly response: ServerResponse) {}
 
   open(): void {
-    if (this.response.destroyed) return;
+    if (this.response.destroyed || this.response.headersSent) return;
     this.response.writeHead(200, headers);
     this.response.flushHeaders();
   }

@@ -73,6 +73,11 @@ export interface Settings {
   readonly limits?: LimitOptions;
   /** Absent: OpenAI's full ranges, without warnings. */
   readonly validation?: ValidationOptions;
+  /**
+   * A stream that is silent for so long gets a comment of SSE, once its engine has opened it; at least 1, in seconds.
+   * Absent: none.
+   */
+  readonly keepAliveS?: number;
   /** Absent: no page of another origin may read an answer. */
   readonly cors?: CorsOptions;
   /** Absent: as `auditOptions()` has it. The log itself is always kept. */

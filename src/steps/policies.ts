@@ -34,6 +34,10 @@ export function nodeOf(text: string, hosts: ReadonlyMap<string, string>): RedisN
  */
 const serverNameOf = ({ nodes, tls }: Gateway['redis']): string => tls.serverName ?? nodes[0]!.replace(/:\d+$/, '');
 
+/** Undefined where silent streams get no comments. */
+export const keepAliveOf = ({ keepAlive }: Gateway): number | undefined =>
+  keepAlive === 'off' ? undefined : seconds(keepAlive);
+
 /** Undefined where there is no Redis. */
 export function redisOf({ redis }: Gateway, hosts: ReadonlyMap<string, string>): RedisOptions | undefined {
   if (redis.nodes.length === 0) return undefined;

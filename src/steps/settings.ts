@@ -6,7 +6,7 @@ import { next, type ServedModel, type Settings } from '../gateway/settings.js';
 import type { World } from '../world.js';
 import { auditOf } from './audit.js';
 import { limitsOf, validationOf } from './limits.js';
-import { breakerOf, cacheOf, corsOf, degradeOf, hostsIn, oauthOf, redisOf } from './policies.js';
+import { breakerOf, cacheOf, corsOf, degradeOf, hostsIn, keepAliveOf, oauthOf, redisOf } from './policies.js';
 import type { Setup } from './setup.js';
 
 const names = [
@@ -20,6 +20,7 @@ const names = [
   'degrade',
   'cors',
   'oauth',
+  'keepAliveS',
 ] as const;
 
 /** Undefined in it: off. */
@@ -62,6 +63,7 @@ export async function configured(setup: Setup, world: World): Promise<Configured
     degrade: degradeOf(gateway),
     cors: corsOf(gateway),
     oauth: oauthOf(config),
+    keepAliveS: keepAliveOf(gateway),
   };
 }
 

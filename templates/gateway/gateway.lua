@@ -5,6 +5,7 @@ local admin = require "endpoints.admin"
 local balancer = require "core.balancer"
 local breakers = require "core.breakers"
 local grpc = require "core.grpc"
+local comments = require "core.comments"
 local home = require "core.home"
 local heard = require("policies.audit").heard
 local id = require "policies.id"
@@ -48,6 +49,7 @@ function M.work()
   breakers.work()
   metrics.work()
   audit.work(function() return settings.current().audit_options end)
+  comments.work()
   limit_local.work()
   limit_redis.work()
 end
@@ -95,7 +97,7 @@ end
 --- Each piece of an engine's answer on its way to the caller.
 function M.chunk()
   local req = request.current()
-  if not req or req.refusal then return end
+  if not req or req.refusal or comments.due(req) then return end
   if not req.ours and req.attempts > 0 then
     local other = req.now.chunk(req, ngx.arg[1], ngx.arg[2])
     if other then ngx.arg[1] = other end
@@ -137,6 +139,7 @@ function M.grpc_chunk()
   local req = request.current()
   if not req then return end
   if ngx.is_subrequest then return grpc.collect(req) end
+  if comments.due(req) then return end
   ngx.arg[1] = grpc.turn(req, ngx.arg[1], ngx.arg[2])
   M.chunk()
 end

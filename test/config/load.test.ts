@@ -36,6 +36,7 @@ describe('a file', () => {
         port: 8080,
         maxBodyBytes: 4 * 1024 * 1024,
         engineSilence: 600_000,
+        keepAlive: 15_000,
         tls: { mode: 'off', names: [] },
         limits: { key: unbounded, tenant: unbounded, tenants: {}, perEngine: 'none', reserveTokens: 1024 },
         validation: { strict: false, status: 400 },

@@ -28,6 +28,7 @@ local names = {
   "policies.unasked", -- usage of streams, asked for the limits' sake
   "policies.peer", -- load of the peers
   "policies.generated", -- its answers
+  "policies.comments", -- streams that fall silent; after all that change what goes out
   "policies.metrics",
 }
 

@@ -1,6 +1,6 @@
 -- The state of a request, kept by the address of nginx's own request: unlike ngx.ctx it survives the redirect to an
 -- error page. Fields are set by the policy that owns them:
---   id route engine started   from the start (ms, sys.msec)
+--   id route engine started pointer   from the start (ms, sys.msec; nginx's own request)
 --   key tenant                policies.key
 --   doc fields stream given   policies.body (core.json; its fields' values; the document as the caller wrote it)
 --   model                     policies.model (the compiled model)
@@ -15,6 +15,7 @@
 --   slot body heard           core.in_hand, policies.body, policies.audit (where it is listed; what was asked and answered)
 --   cloud asked_before        policies.cloud (it has been asked; tries before that)
 --   grpc part                 core.grpc (its codec's state; the address of the subrequest that asks the engine)
+--   comments                  core.comments (what a stream sent last; false for what is none)
 --   refusal                   core.reply
 local ffi = require "ffi"
 local base = require "resty.core.base"
@@ -27,31 +28,37 @@ local live = {}
 
 local M = {}
 
-local function address()
-  return tonumber(ffi.cast(uintptr, get_request()))
+local function address(pointer)
+  return tonumber(ffi.cast(uintptr, pointer))
 end
 
 function M.open(route, engine)
   local req = new(0, 32)
   req.route, req.engine, req.started = route, engine, sys.msec()
   req.attempts, req.asked_before, req.bytes = 0, 0, 0
-  live[address()] = req
+  req.pointer = get_request()
+  live[address(req.pointer)] = req
   return req
+end
+
+--- Those in hand, by address.
+function M.all()
+  return live
 end
 
 --- nil for a request that nginx itself refused before our first phase.
 function M.current()
-  return live[address()]
+  return live[address(get_request())]
 end
 
 --- The subrequest in hand is a part of it, until it is closed.
 function M.lend(req)
-  req.part = address()
+  req.part = address(get_request())
   live[req.part] = req
 end
 
 function M.close()
-  local key = address()
+  local key = address(get_request())
   local req = live[key]
   live[key] = nil
   if req and req.part then live[req.part] = nil end

@@ -3,14 +3,14 @@
 -- not yet ended by an empty line waits for its rest.
 local edit = require "core.edit"
 
-local find, sub = string.find, string.sub
+local concat, find, sub = table.concat, string.find, string.sub
 
 local function access(req, settings)
   if not req.stream or req.doc.kinds.stream_options then return end
   local taken = req.taken
   if not (taken and taken.plan.tokens) and not settings.audit_options.streamTokens then return end
   edit.set(req, "stream_options", '{"include_usage":true}')
-  req.unasked = ""
+  req.unasked = {}
 end
 
 local function tells_usage_only(event)
@@ -27,7 +27,7 @@ local function whole_events(text)
     if not tells_usage_only(event) then out[#out + 1] = event end
     from = to + 1
   end
-  return table.concat(out) .. sub(text, from)
+  return concat(out) .. sub(text, from)
 end
 
 --- One past the last empty line, or 1.
@@ -41,16 +41,32 @@ local function end_of_events(text)
 end
 
 local function chunk(req, data, last)
-  if not req.unasked or ngx.status ~= 200 then return end
+  local held = req.unasked
+  if not held or ngx.status ~= 200 then return end
   -- broken.lua has ended the stream: half an event before its own would spoil both.
   if ngx.arg[2] and not last then
     req.unasked = nil
     return data
   end
-  local text = req.unasked .. data
+  local text = data
+  if #held > 0 then
+    held[#held + 1] = data
+    -- Joined once its end is there: an event may be long, and its pieces many.
+    if not last and not find(held.tail .. data, "\n\r?\n") then
+      held.tail = sub(held.tail .. data, -2)
+      return ""
+    end
+    text = concat(held)
+  end
   local at = last and #text + 1 or end_of_events(text)
-  req.unasked = sub(text, at)
-  return whole_events(sub(text, 1, at - 1))
+  if at <= #text then
+    local rest = sub(text, at)
+    req.unasked = { rest, tail = sub(rest, -2) }
+    text = sub(text, 1, at - 1)
+  elseif #held > 0 then
+    req.unasked = {}
+  end
+  return whole_events(text)
 end
 
 return { access = access, chunk = chunk, engine = true }

@@ -1,5 +1,6 @@
 /** Verdicts for people: host by host, what is wrong first, the rest as a number; and the one JSON document. */
 import { say, type Text } from '../say.js';
+import { table } from '../table.js';
 import type { Pen } from './lines.js';
 import { type NodeOutcome, stands } from './node.js';
 import { listed, type NodeView, type Phase, phaseOf, type Survey } from './node-check.js';
@@ -33,45 +34,74 @@ function sumOf(outcomes: readonly NodeOutcome[], pen: Pen): string {
   return pen.text(say(well.en + dark.en, well.zh + dark.zh));
 }
 
-function block(heading: string, outcomes: readonly NodeOutcome[], phase: Phase | undefined, pen: Pen): string[] {
+interface Block {
+  readonly well: boolean;
+  readonly heading: string;
+  /** How many checks are well, and how many not known. */
+  readonly sum: string;
+  readonly body: readonly string[];
+}
+
+function blockOf(heading: string, outcomes: readonly NodeOutcome[], phase: Phase | undefined, pen: Pen): Block {
   const forInit = left(outcomes, phase);
   const problems = outcomes
     .filter((one) => one.verdict.state === 'problem' && !forInit.includes(one))
     .sort((a, b) => ranks[stands(a)] - ranks[stands(b)]);
-  const mark = problems.length === 0 ? `${pen.paint.good('✓')} ` : '';
   const { en, zh } = listed(forInit.map(({ check }) => check.id));
-  return [
-    `${mark}${heading}  ${pen.paint.dim(sumOf(outcomes, pen))}`,
+  const body = [
     ...problems.flatMap((one) => problemLines(one, pen)),
     ...(forInit.length > 0 ? [`  ${pen.paint.dim(pen.text(say(`init sees to: ${en}`, `init 会处理：${zh}`)))}`] : []),
   ];
+  return { well: problems.length === 0, heading, sum: sumOf(outcomes, pen), body };
 }
 
-function headingOf({ name, address, facts, unreachable }: NodeView, pen: Pen): string {
+function headingOf({ name, address, facts, unreachable }: NodeView, pen: Pen): string[] {
   const phase = phaseOf(facts);
-  const about = [
-    ...(address === undefined ? [] : [address]),
-    ...(facts.host.os?.name ? [facts.host.os.name] : []),
-    ...(phase === undefined || unreachable ? [] : [pen.text(phases[phase])]),
+  return [
+    pen.paint.strong(name),
+    address ?? '',
+    facts.host.os?.name ?? '',
+    phase === undefined || unreachable ? '' : pen.text(phases[phase]),
   ];
-  return [pen.paint.strong(name), ...about].join('  ');
+}
+
+/** Hosts of which the same is to be said stand together: fifty that are alike take one explanation. */
+function together(blocks: readonly Block[], pen: Pen): string[] {
+  const groups = new Map<string, Block[]>();
+  for (const block of blocks) {
+    const said = block.body.join('\n');
+    groups.set(said, [...(groups.get(said) ?? []), block]);
+  }
+  return [...groups.values()].flatMap((group) => [
+    ...group.map(
+      ({ well, heading, sum }) =>
+        `${well ? pen.paint.good('✓') : pen.paint.bad('•')} ${heading}  ${pen.paint.dim(sum)}`,
+    ),
+    ...group[0]!.body,
+  ]);
 }
 
 /** @param docs where the headings of the checks are */
 export function doctorLines(survey: Survey, outcomes: readonly NodeOutcome[], docs: string, pen: Pen): string[] {
-  const lines = survey.nodes.flatMap((view) => {
-    const own = outcomes.filter(({ host }) => host === view.name);
-    return own.length === 0 ? [] : block(headingOf(view, pen), own, phaseOf(view.facts), pen);
-  });
-  const together = outcomes.filter(({ host, verdict }) => host === undefined && verdict.state !== 'skipped');
+  const views = survey.nodes.filter(({ name }) => outcomes.some(({ host }) => host === name));
+  const headings = table(views.map((view) => headingOf(view, pen)));
+  const blocks = views.map((view, at) =>
+    blockOf(
+      headings[at]!,
+      outcomes.filter(({ host }) => host === view.name),
+      phaseOf(view.facts),
+      pen,
+    ),
+  );
+  const of = outcomes.filter(({ host, verdict }) => host === undefined && verdict.state !== 'skipped');
   const title = pen.paint.strong(pen.text(say('all together', '整体')));
-  if (together.length > 0) lines.push(...block(title, together, undefined, pen));
-  if (outcomes.some(({ verdict }) => verdict.state === 'problem'))
-    lines.push(
-      '',
-      pen.paint.dim(pen.text(say(`Each id has its heading in ${docs}`, `每个编号在 ${docs} 中有对应的小节`))),
-    );
-  return lines;
+  const lines = [
+    ...together(blocks, pen),
+    ...(of.length > 0 ? together([blockOf(title, of, undefined, pen)], pen) : []),
+  ];
+  if (outcomes.every(({ verdict }) => verdict.state !== 'problem')) return lines;
+  const where = say(`Each id has its heading in ${docs}`, `每个编号在 ${docs} 中有对应的小节`);
+  return [...lines, '', pen.paint.dim(pen.text(where))];
 }
 
 const english = (outcome: NodeOutcome) => {

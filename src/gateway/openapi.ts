@@ -1,5 +1,6 @@
 /** The document at /openapi.json, made from the routes that nginx.conf is made from. */
 import { routes } from './nginx.js';
+import { asked, headerRefs, headers, retryAfter, retryRef } from './openapi-headers.js';
 import { ref, type Schema, schemas } from './openapi-schemas.js';
 
 interface Operation {
@@ -13,6 +14,8 @@ interface Operation {
   /** Asked without a key. */
   readonly open?: boolean;
   readonly form?: boolean;
+  /** An engine answers it. */
+  readonly engine?: boolean;
 }
 
 /** By the routes' names. */
@@ -22,6 +25,7 @@ const operations: Readonly<Record<string, Operation>> = {
     says: 'An answer to a conversation.',
     body: 'ChatRequest',
     answer: 'ChatAnswer',
+    engine: true,
     streams: true,
   },
   completions: {
@@ -29,6 +33,7 @@ const operations: Readonly<Record<string, Operation>> = {
     says: 'What follows a text, or fills its gap.',
     body: 'CompletionRequest',
     answer: 'CompletionAnswer',
+    engine: true,
     streams: true,
   },
   generate: {
@@ -36,9 +41,16 @@ const operations: Readonly<Record<string, Operation>> = {
     says: 'A text for a prompt; of a stream, each event has the next piece of it.',
     body: 'GenerateRequest',
     answer: 'GenerateAnswer',
+    engine: true,
     streams: true,
   },
-  embeddings: { method: 'post', says: 'Vectors of texts.', body: 'EmbeddingRequest', answer: 'EmbeddingAnswer' },
+  embeddings: {
+    method: 'post',
+    says: 'Vectors of texts.',
+    body: 'EmbeddingRequest',
+    answer: 'EmbeddingAnswer',
+    engine: true,
+  },
   models: { method: 'get', says: 'The models that the key may use.', answer: 'Models' },
   model: { method: 'get', says: 'One model.', answer: 'Model' },
   health: { method: 'get', says: 'Whether the gateway answers.', answer: 'Health', open: true },
@@ -58,6 +70,7 @@ const json = (name: string) => ({ 'application/json': { schema: ref(name) } });
 
 const answerOf = (operation: Operation) => ({
   description: 'OK',
+  ...(operation.engine ? { headers: headerRefs } : {}),
   content: {
     ...json(operation.answer),
     ...(operation.streams ? { 'text/event-stream': { schema: { type: 'string' } } } : {}),
@@ -71,6 +84,7 @@ const render = (name: string, id: string, operation: Operation, parameters: read
     tags: [name],
     ...(operation.open ? { security: [] } : {}),
     ...(parameters.length > 0 ? { parameters } : {}),
+    ...(operation.engine ? { parameters: asked } : {}),
     ...(operation.body === undefined
       ? {}
       : {
@@ -84,7 +98,7 @@ const render = (name: string, id: string, operation: Operation, parameters: read
     responses: {
       200: answerOf(operation),
       405: { description: 'Another method', content: json('Error') },
-      default: { description: 'A refusal or a failure', content: json(operation.error ?? 'Error') },
+      default: { description: 'A refusal or a failure', headers: retryRef, content: json(operation.error ?? 'Error') },
     },
   },
 });
@@ -123,6 +137,7 @@ export function openapi(): Schema {
       securitySchemes: {
         bearer: { type: 'http', scheme: 'bearer', description: 'An API key, or a token of /oauth2/token.' },
       },
+      headers: { ...headers, 'Retry-After': retryAfter },
       schemas,
     },
   };

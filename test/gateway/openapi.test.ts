@@ -1,16 +1,22 @@
 /** The document against what is served: every path of it answers, every route is in it, and answers fit their schemas. */
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { expect, it } from 'vitest';
+import { cacheOptions } from '../../src/gateway/cache.js';
+import { limitOptions, validationOptions } from '../../src/gateway/limits.js';
 import { routes } from '../../src/gateway/nginx.js';
 import { openapi } from '../../src/gateway/openapi.js';
 import { onBoth } from './both.js';
 import { answer, type Behaviour, sleep } from './engine.js';
-import { apiKey } from './harness.js';
+import { apiKey, testSettings } from './harness.js';
+import { basic, clientSecret, oauthSettings, signingKey, testClient, useKeys } from './oauth-client.js';
 
 interface Operation {
   readonly operationId: string;
   readonly requestBody?: { content: Record<string, { schema: { $ref: string } }> };
-  readonly responses: Record<string, { content: Record<string, { schema: { $ref: string } }> }>;
+  readonly responses: Record<
+    string,
+    { content: Record<string, { schema: { $ref: string } }>; headers?: Record<string, object> }
+  >;
 }
 
 interface Document {
@@ -109,6 +115,64 @@ onBoth('/openapi.json', {}, (both) => {
       expect(both.engine.seen).toHaveLength(0);
     },
   );
+
+  it('gives tokens as it says, and refuses in the shape that it says', async () => {
+    const { responses, requestBody } = document.paths['/oauth2/token']!.post!;
+    const settings = { ...oauthSettings([both.engine.peer]), revision: 50 };
+    expect((await both.gateway.put(settings)).status).toBe(200);
+    await useKeys(both.gateway, { current: signingKey });
+    const ask = (authorization: string, body: Record<string, string>) =>
+      fetch(`${both.gateway.url}/oauth2/token`, {
+        method: 'POST',
+        headers: { authorization, 'content-type': 'application/x-www-form-urlencoded' },
+        body: new URLSearchParams(body),
+      });
+    const body = { grant_type: 'client_credentials' };
+    const form = requestBody!.content['application/x-www-form-urlencoded']!.schema.$ref.split('/').at(-1)!;
+    expect(validator(form)(body)).toBe(true);
+    const token = await ask(basic(testClient().id, clientSecret), body);
+    expect([token.status, validator(nameOf(responses[200]!.content))(await token.json())]).toEqual([200, true]);
+    for (const [who, fields] of [
+      ['wrong', body],
+      [clientSecret, { grant_type: 'password' }],
+    ] as const) {
+      const refused = await ask(basic(testClient().id, who), fields);
+      const told = await refused.json();
+      expect([refused.status >= 400, validator(nameOf(responses.default!.content))(told)]).toEqual([true, true]);
+    }
+  });
+
+  it('names the headers of answers: those that are sent, and those that pages may read', async () => {
+    const more = {
+      cache: cacheOptions(),
+      validation: validationOptions(),
+      limits: limitOptions({ key: { requestsPerMinute: 100, tokensPerMinute: 100_000 } }),
+      cors: { origins: ['*'], maxAgeS: 60 },
+    };
+    expect((await both.gateway.put(testSettings([both.engine.peer], { ...more, revision: 60 }))).status).toBe(200);
+    for (const [method, path, operation] of operations) {
+      const request = operation.requestBody?.content['application/json'];
+      if (!request) continue;
+      const name = request.schema.$ref.split('/').at(-1)!;
+      const [body, behaviour] = good[name]!;
+      const said = Object.keys(operation.responses[200]!.headers!).map((one) => one.toLowerCase());
+      both.engine.next(behaviour);
+      const odd = name === 'EmbeddingRequest' ? body : { ...body, temperature: 1.9 };
+      const response = await fetch(both.gateway.url + path, {
+        method,
+        headers: { authorization: `Bearer ${apiKey}`, 'x-cache': 'refresh', origin: 'https://x.example' },
+        body: JSON.stringify(odd),
+      });
+      await response.text();
+      const sent = [...response.headers.keys()].filter((one) => /^x-(?!accel)|^age$/.test(one));
+      expect(sent.filter((one) => !said.includes(one))).toEqual([]);
+      expect(sent).toEqual(expect.arrayContaining(['x-request-id', 'x-cache', 'x-ratelimit-limit-tokens']));
+      expect(response.headers.get('x-cache')).toBe('miss');
+      expect(sent.includes('x-deepseek-warning')).toBe(name !== 'EmbeddingRequest');
+      const exposed = response.headers.get('access-control-expose-headers')!.toLowerCase().split(', ');
+      expect(exposed.filter((one) => one !== 'retry-after').sort()).toEqual([...said].sort());
+    }
+  });
 
   it('says of requests without a key what they get', async () => {
     for (const [method, path, operation] of operations) {

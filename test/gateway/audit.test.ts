@@ -1,5 +1,5 @@
 /** The audit log on real gateways: what stands in it, its chain, its rotation, and the books when workers die. */
-import { readFile } from 'node:fs/promises';
+import { readFile, rename } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { readLedger } from '../../src/audit/ledger.js';
@@ -194,6 +194,20 @@ onBoth('an audit log that turns', { settings: small }, (both) => {
       return found.filter(({ id }) => String(id).startsWith('turn-')).length === 40 ? found : undefined;
     });
     expect(lines.at(-1)).toMatchObject({ id: 'after' });
+    await clean(both.gateway);
+  });
+
+  it('goes on in another file when one is taken away, and that shows', async () => {
+    await (await post(both, 'taken')).text();
+    const folder = logOf(both.gateway).folder;
+    const taken = (await localFiles.list(folder)).find((name) => /^2.*ndjson$/.test(name))!;
+    await rename(`${folder}/${taken}`, `${folder}/../taken`);
+    await until('it is missed', () => both.gateway.log().includes('was taken away') || undefined);
+    await (await post(both, 'goes-on')).text();
+    expect(await both.gateway.auditOf('goes-on')).toMatchObject({ status: 200 });
+    const { problems } = await verify(logOf(both.gateway));
+    expect(problems.map(({ id, file }) => `${id} ${file}.ndjson`)).toEqual([`audit.file-missing ${taken}`]);
+    await rename(`${folder}/../taken`, `${folder}/${taken}`);
     await clean(both.gateway);
   });
 

@@ -146,9 +146,21 @@ function M.seal(id, text)
   return M.ready() and file.seal(id, text) or nil
 end
 
---- Ends the file when it is as large or as old as the settings want; the next line opens another.
+--- Whether the file still stands in the folder: what is written to one that was taken away is lost.
+local function stands()
+  local fd, err = sys.open_at(home.audit, file.name .. M.ENDING, sys.RDONLY)
+  if not fd then
+    ngx.log(ngx.ALERT, "audit: ", file.name, " was taken away: ", err)
+    return false
+  end
+  sys.close(fd)
+  return true
+end
+
+--- Ends the file when it is as large or as old as the settings want, or is gone; the next line opens another.
 function M.turn(options)
   if not file or failed then return false end
+  if not stands() then return M.close() end
   local old = sys.msec() - file.opened >= options.rotateS * 1000
   if file.size < options.rotateBytes and not old then return false end
   return M.close()

@@ -5,36 +5,10 @@ local cjson = require "cjson"
 local in_hand = require "core.in_hand"
 local lines = require "core.audit_line"
 local listed = require "policies.listed"
-local shape = require "core.shape"
 
 local concat, sub = table.concat, string.sub
 
--- AuditOptions of src/gateway/audit.ts, and what holds where the settings name none.
-local whole = {
-  onError = "string",
-  content = "boolean",
-  contentBytes = "number",
-  streamTokens = "boolean",
-  rotateBytes = "number",
-  rotateS = "number",
-}
-local usual = {
-  onError = "continue",
-  content = false,
-  contentBytes = 0,
-  streamTokens = true,
-  rotateBytes = 64 * 1024 * 1024,
-  rotateS = 86400,
-}
-
 local M = {}
-
-function M.compile(settings)
-  local options = settings.audit or usual
-  shape.check(options, whole, "audit")
-  if options.onError ~= "continue" and options.onError ~= "refuse" then error("audit.onError is neither continue nor refuse", 0) end
-  settings.audit_options, settings.audit_content = options, options.content and options.contentBytes
-end
 
 function M.access(req)
   lines.tell(req)

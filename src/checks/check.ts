@@ -88,3 +88,21 @@ export async function runChecks<C>(
   }
   return outcomes;
 }
+
+/**
+ * The ids that are meant: by themselves, or by their group (`chat` is all of `chat.*`); no words mean all of them.
+ * @param words of `--only`, also several with commas between
+ * @throws UserError `<verb>.unknown`, exit 'usage'
+ */
+export function meant(words: readonly string[], ids: readonly string[], verb: string): ReadonlySet<string> {
+  const names = words.flatMap((word) => word.split(',')).map((word) => word.trim());
+  const takes = (name: string, id: string): boolean => id === name || id.startsWith(`${name}.`);
+  const unknown = names.filter((name) => !ids.some((id) => takes(name, id)));
+  if (unknown.length > 0)
+    throw new UserError(
+      `${verb}.unknown`,
+      say(`There is no check called ${unknown.join(', ')}.`, `没有名为 ${unknown.join('、')} 的检查。`),
+      { hint: say(`There are: ${ids.join(', ')}`, `可选：${ids.join('、')}`), exit: 'usage' },
+    );
+  return new Set(names.length === 0 ? ids : ids.filter((id) => names.some((name) => takes(name, id))));
+}

@@ -12,8 +12,10 @@ export type Phase = 'before' | 'during' | 'after';
 
 export interface NodeView {
   readonly name: string;
-  /** Where the other hosts reach it; absent for this machine. */
+  /** Where the other hosts reach it: one of its own addresses. Absent for this machine. */
   readonly address?: string;
+  /** The address it is reached by from here, as the configuration has it. */
+  readonly given?: string;
   readonly roles: readonly Role[];
   readonly facts: NodeFacts;
   /** Why it could not be asked; the facts are empty then. */

@@ -67,24 +67,23 @@ const ports = nodeCheck<Patient>(
 
 const address = nodeCheck<Patient>(
   'net.address',
-  'fail',
-  say('The address others use is its own', '对外地址属于该主机'),
-  ({ address: told, facts }) => {
-    if (told === undefined || !isAddress(told)) return 'aside';
+  'warn',
+  say('The address in the configuration is its own', '配置中的地址属于该主机'),
+  ({ given, address: used, facts }) => {
+    if (given === undefined || !isAddress(given)) return 'aside';
     const own = facts.addresses;
     if (own === undefined || own.length === 0) return undefined;
-    if (own.some((one) => one.address === told)) return 'well';
-    const { en, zh } = listed(
-      own.filter(({ link, address }) => link !== 'lo' && isAddress(address)).map((one) => one.address),
-    );
+    if (own.some((one) => one.address === given)) return 'well';
+    const instead =
+      used === undefined || used === given ? say('', '') : say(`; the cluster takes ${used}`, `；集群将使用 ${used}`);
     return {
       found: say(
-        `${told} is not an address of the host (${en}): it is behind NAT`,
-        `${told} 不是该主机的地址（${zh}）：位于 NAT 之后`,
+        `${given} is not an address of the host: it is behind NAT${instead.en}`,
+        `${given} 不是该主机的地址：位于 NAT 之后${instead.zh}`,
       ),
       hint: say(
-        'Give the address that the hosts have among themselves (hosts.machines.NAME.address), and reach it through a bastion or your ssh configuration.',
-        '请填写主机之间互通的地址（hosts.machines.NAME.address），并通过跳板机或 ssh 配置访问。',
+        'If the hosts meet at another one, give that as hosts.machines.NAME.address and come to it through a bastion or your ssh configuration.',
+        '若主机之间使用其他地址，请将其填为 hosts.machines.NAME.address，并通过跳板机或 ssh 配置访问。',
       ),
     };
   },

@@ -94,12 +94,8 @@ function patientOf(view: NodeView, survey: Survey): Patient {
   };
 }
 
-/** Whether an id is meant by one of the words: `cri` means all of `cri.*`. No words mean all. */
-const meant = (id: string, words: readonly string[]): boolean =>
-  words.length === 0 || words.some((word) => id === word || id.startsWith(`${word}.`));
-
 /** All verdicts, host by host and then of all together. Pure: nothing is asked here. */
-export function judge(survey: Survey, only: readonly string[] = []): NodeOutcome[] {
+export function judge(survey: Survey, only?: ReadonlySet<string>): NodeOutcome[] {
   const ofHosts = survey.nodes.flatMap((view) => {
     const patient = patientOf(view, survey);
     const outcomes = hostChecks.map((check) => ({ check, verdict: verdictOf(check.look(patient)) }));
@@ -107,7 +103,7 @@ export function judge(survey: Survey, only: readonly string[] = []): NodeOutcome
     return [...outcomes, ...gpus].map((outcome) => ({ host: view.name, ...outcome }));
   });
   const together = surveyChecks.map((check) => ({ check, verdict: verdictOf(check.look(survey)) }));
-  return [...ofHosts, ...together].filter(({ check }) => meant(check.id, only));
+  return [...ofHosts, ...together].filter(({ check }) => only?.has(check.id) ?? true);
 }
 
 /** What an install that is not finished cannot show yet. */

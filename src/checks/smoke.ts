@@ -1,9 +1,7 @@
 /** Whether an endpoint keeps what OpenAI's API promises: the protocol is judged, never what a model says. */
-import { UserError } from '../errors.js';
-import { say } from '../say.js';
 import type { World } from '../world.js';
 import { Api, type SmokeTarget } from './api.js';
-import { type Check, type CheckObserver, type Outcome, runChecks, standing } from './check.js';
+import { type Check, type CheckObserver, meant, type Outcome, runChecks, standing } from './check.js';
 import { cacheChecks } from './smoke-cache.js';
 import { chatChecks } from './smoke-chat.js';
 import { errorChecks } from './smoke-errors.js';
@@ -71,23 +69,15 @@ export function reportOf(target: SmokeTarget, outcomes: readonly Outcome[]): Smo
 }
 
 /**
- * The checks of these ids, or of these groups (`chat` is all of `chat.*`), in their own order.
+ * The checks of these ids or groups, in their own order.
  * @param usual where no words are given
  * @throws UserError `smoke.unknown`
  */
 export function chosen(words: readonly string[], usual: readonly Check<Api>[] = smokeChecks): readonly Check<Api>[] {
-  const names = words.flatMap((word) => word.split(',')).map((word) => word.trim());
-  const takes = (name: string, id: string): boolean => id === name || id.startsWith(`${name}.`);
-  const unknown = names.filter((name) => !allChecks.some(({ id }) => takes(name, id)));
-  if (unknown.length > 0) {
-    const ids = allChecks.map(({ id }) => id);
-    throw new UserError(
-      'smoke.unknown',
-      say(`There is no check called ${unknown.join(', ')}.`, `没有名为 ${unknown.join('、')} 的检查。`),
-      { hint: say(`There are: ${ids.join(', ')}`, `可选：${ids.join('、')}`), exit: 'usage' },
-    );
-  }
-  return names.length === 0 ? usual : allChecks.filter(({ id }) => names.some((name) => takes(name, id)));
+  if (words.length === 0) return usual;
+  const all = allChecks.map(({ id }) => id);
+  const ids = meant(words, all, 'smoke');
+  return allChecks.filter(({ id }) => ids.has(id));
 }
 
 /** A few seconds on a small model. @throws what was thrown by Ctrl-C; a network that fails is a finding */

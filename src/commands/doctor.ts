@@ -1,68 +1,25 @@
+import { meant } from '../checks/check.js';
 import { doctorIds, judge } from '../checks/node.js';
 import { doctorJson, doctorLines, isWell } from '../checks/node-lines.js';
 import type { Config } from '../config/config.js';
-import { isMachineName } from '../config/hosts.js';
-import type { Override, Plain } from '../config/load.js';
-import { settingsOf } from '../config/settings.js';
-import { UserError } from '../errors.js';
 import { type Examined, examine } from '../fleet/examine.js';
+import { examined } from '../fleet/gather.js';
 import { openHosts } from '../fleet/open.js';
 import { sudoPassword } from '../fleet/password.js';
 import { say } from '../say.js';
+import { readCluster } from '../targets/cluster-record.js';
+import { wishOf } from '../targets/wish.js';
 import type { Input, Verb } from '../verb.js';
 import type { World } from '../world.js';
+import { configOption, hostOptions, reachOptions } from './cluster.js';
 
-const listOf = (input: Input, name: string): readonly string[] =>
-  ((input.options[name] as readonly string[] | undefined) ?? [])
-    .flatMap((word) => word.split(','))
-    .map((word) => word.trim());
-
-/** @throws UserError `doctor.unknown` for what names no check and no group of checks */
-function onlyOf(input: Input): readonly string[] {
-  const words = listOf(input, 'only').filter((word) => word !== '');
-  const unknown = words.filter((word) => !doctorIds.some((id) => id === word || id.startsWith(`${word}.`)));
-  if (unknown.length === 0) return words;
-  const groups = [...new Set(doctorIds.map((id) => id.split('.')[0]!))];
-  throw new UserError(
-    'doctor.unknown',
-    say(`There is no check called ${unknown.join(', ')}.`, `没有名为 ${unknown.join('、')} 的检查。`),
-    {
-      hint: say(
-        `Groups: ${groups.join(', ')}. Ids: ${doctorIds.join(', ')}`,
-        `分组：${groups.join('、')}。编号：${doctorIds.join('、')}`,
-      ),
-      exit: 'usage',
-    },
-  );
+/** Those of the flags, of the file, or of the cluster that was made from here. */
+async function configOf({ options: { config, host, role } }: Input, world: World): Promise<Config> {
+  const before = await readCluster(world);
+  return (await wishOf({ config, host, role }, before?.wish, world)).config;
 }
 
-/** 'root@10.0.0.11', 'gpu-1', 'ops@gpu-2:2222': what may stand there the configuration's own rules say. */
-function machineOf(text: string, at: number): [string, Plain] {
-  const [, user, address, port] = /^(?:([^@]*)@)?(.*?)(?::(\d{1,5}))?$/.exec(text)!;
-  const word = address!.toLowerCase().replaceAll('.', '-');
-  const name = isMachineName(word) ? word : `host-${at + 1}`;
-  return [
-    name,
-    {
-      address: address!,
-      roles: ['control-plane', 'worker'],
-      ...(user === undefined ? {} : { user }),
-      ...(port === undefined ? {} : { port: Number(port) }),
-    },
-  ];
-}
-
-async function configOf(input: Input, world: World): Promise<Config> {
-  const asked = input.options.config as string | undefined;
-  const here = (await world.files.stat(`${world.cwd}/deepseek.yaml`)) ? 'deepseek.yaml' : undefined;
-  const hosts = listOf(input, 'host');
-  const flags: Override[] =
-    hosts.length === 0
-      ? []
-      : [{ path: 'hosts.machines', value: Object.fromEntries(hosts.map(machineOf)), flag: '--host' }];
-  return (await settingsOf(world, asked ?? here, flags)).config;
-}
-
+/** Each host is met by itself: one that cannot be reached is a finding beside the others. */
 async function withHosts<T>(
   config: Config,
   input: Input,
@@ -78,12 +35,7 @@ async function withHosts<T>(
     sudoPassword: input.options.askSudoPassword === true ? await sudoPassword(world) : undefined,
   });
   try {
-    return await work(
-      fleet.hosts.map(({ name, roles, host, world: there }) => ({
-        ...{ name, roles, world: there, address: host.target.address },
-        connect: () => host.connect(),
-      })),
-    );
+    return await work(fleet.hosts.map(examined));
   } finally {
     await fleet.close();
   }
@@ -94,36 +46,22 @@ const docs = (world: World): string =>
 
 export const verb: Verb = {
   options: [
-    {
-      flags: '-c, --config <file>',
-      says: say(
-        'Whose hosts; by default ./deepseek.yaml if it is there',
-        '含主机列表的配置文件，默认为 ./deepseek.yaml（若存在）',
-      ),
-    },
-    {
-      flags: '--host <user@address>',
-      says: say('A host reached over ssh, several times for several', '通过 ssh 访问的主机，可重复指定'),
-      kind: 'list',
-    },
+    configOption,
+    ...hostOptions,
+    ...reachOptions,
     {
       flags: '--only <ids>',
       says: say('Some checks, by id or by group: cri,host.swap', '只运行部分检查（按编号或分组）：cri,host.swap'),
       kind: 'list',
     },
-    {
-      flags: '--accept-new-host-keys',
-      says: say('Trust hosts met for the first time', '信任首次连接的主机密钥'),
-    },
-    {
-      flags: '--ask-sudo-password',
-      says: say('Ask for the password of sudo, or read it from standard input', '询问 sudo 密码，或从标准输入读取'),
-    },
   ],
   examples: [
     {
       line: 'deepseek-deploy doctor',
-      says: say('This machine, or the hosts of deepseek.yaml', '检查本机，或 deepseek.yaml 中的主机'),
+      says: say(
+        'The hosts of deepseek.yaml or of the cluster, else this machine',
+        '检查 deepseek.yaml 或集群中的主机，否则检查本机',
+      ),
     },
     {
       line: 'deepseek-deploy doctor --host root@10.0.0.11 --host root@10.0.0.12',
@@ -132,10 +70,10 @@ export const verb: Verb = {
     { line: 'deepseek-deploy doctor --only gpu,driver', says: say('GPUs and their driver', '只检查 GPU 与驱动') },
   ],
   async run(input, world) {
-    const only = onlyOf(input);
+    const only = meant((input.options.only as readonly string[] | undefined) ?? [], doctorIds, 'doctor');
     const config = await configOf(input, world);
     return withHosts(config, input, world, async (hosts) => {
-      const looking = say('Looking at the hosts', '正在检查主机');
+      const looking = say('Looking at the hosts', '正在查看主机');
       const limit = config.hosts.parallel;
       const survey = await world.ui.wait(looking, () => examine(hosts, config.kubernetes, limit, world));
       const outcomes = judge(survey, only);

@@ -9,10 +9,11 @@ import { peers, type Way } from '../probes/node-peers.js';
 import { ask } from '../probes/probe.js';
 import { say } from '../say.js';
 import type { World } from '../world.js';
+import { nodeAddress } from './node-address.js';
 
 export interface Examined {
   readonly name: string;
-  /** Where the other hosts reach it; absent for this machine alone. */
+  /** Where it is reached from here; absent for this machine alone. */
   readonly address?: string;
   readonly roles: readonly Role[];
   /** `host` runs there. */
@@ -71,8 +72,11 @@ export async function examine(
       throw new UserError('interrupted', say('Stopped; nothing was changed.', '已停止，未做任何更改。'), {
         exit: 'interrupted',
       });
-    const { name, address, roles } = outcome.host;
-    return { name, roles, ...(address === undefined ? {} : { address }), ...outcome.value };
+    const { name, address: given, roles } = outcome.host;
+    if (given === undefined) return { name, roles, ...outcome.value };
+    const others = hosts.flatMap((host) => (host.name === name ? [] : (host.address ?? [])));
+    const address = nodeAddress(outcome.value.facts, given, others) ?? given;
+    return { name, roles, given, address, ...outcome.value };
   });
   const asked = await many(views, limit, async (view) => {
     const ways = view.unreachable ? [] : waysFrom(view, views);

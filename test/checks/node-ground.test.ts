@@ -113,9 +113,9 @@ const rows: readonly Row[] = [
   ['swap', () => gpu({ swap: 'on /dev/sda3\nfstab: 1\nasked' }), 'host.swap', /\/dev\/sda3/, /fstab/],
   [
     'behind NAT',
-    () => surveyOf([{ ...viewOf(hosts.fresh), address: '203.0.113.7' }]),
+    () => surveyOf([{ ...viewOf(hosts.fresh), given: '203.0.113.7' }]),
     'net.address',
-    /203\.0\.113\.7.*10\.0\.0\.20.*NAT/,
+    /203\.0\.113\.7.*NAT; the cluster takes 10\.0\.0\.20/,
     /bastion/,
   ],
   [

@@ -90,7 +90,7 @@ export const hosts = {
 } as const satisfies Record<string, Host>;
 
 export const viewOf = ({ name, address, roles, from }: Host, changes: Changes = {}): NodeView => ({
-  ...{ name, address, roles },
+  ...{ name, address, given: address, roles },
   facts: readNode(changed(sectionsOf(from), changes)),
 });
 

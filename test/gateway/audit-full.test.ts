@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { entries } from '../../src/audit/query.js';
 import { verify } from '../../src/audit/verify.js';
 import { type AuditOptions, auditOptions } from '../../src/gateway/audit.js';
 import { auditFolder } from '../../src/gateway/files.js';
@@ -62,6 +63,14 @@ async function start(nginx: BuildName, onError: AuditOptions['onError']): Promis
       await engine.stop();
     },
   };
+}
+
+/** How many lines each gap cost. */
+async function gaps({ gateway }: Full): Promise<readonly unknown[]> {
+  const log = { files: localFiles, folder: auditFolder(gateway.directory), secret: secrets.auditSecret };
+  const found: unknown[] = [];
+  for await (const entry of entries(log, {}, () => {})) if (entry.kind === 'gap') found.push(entry.lost);
+  return found;
 }
 
 const problems = async ({ gateway }: Full): Promise<readonly string[]> => {
@@ -127,6 +136,7 @@ describe.skipIf(!canMount()).each<BuildName>(['debian', 'current'])('a full disk
       for (const id of ['before', ...answered, 'after']) {
         expect([id, lines.filter((line) => line.id === id).length]).toEqual([id, 1]);
       }
+      expect(await gaps(full)).toEqual(onError === 'refuse' ? [expect.any(Number)] : []);
       expect(await problems(full)).toEqual([]);
     });
   });

@@ -3,13 +3,15 @@ import { readFile, rename } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { readLedger } from '../../src/audit/ledger.js';
+import { type Content, contentOf, entries } from '../../src/audit/query.js';
 import { verify } from '../../src/audit/verify.js';
 import { auditOptions } from '../../src/gateway/audit.js';
+import { cacheOptions } from '../../src/gateway/cache.js';
 import { auditFolder } from '../../src/gateway/files.js';
 import { localFiles } from '../../src/hosts/files.js';
 import { type Both, onBoth } from './both.js';
 import type { BuildName } from './builds.js';
-import { sleep, startEngine, stream } from './engine.js';
+import { answer, sleep, startEngine, stream } from './engine.js';
 import { type AuditLine, apiKey, type Gateway, secrets, startGateway, testSettings, until } from './harness.js';
 
 const hello = { model: 'm', messages: [{ role: 'user', content: 'a question of the tests' }] };
@@ -179,7 +181,10 @@ describe.each<BuildName>(['debian', 'current'])('the end of a gateway (%s nginx)
 });
 
 const small = (peers: Parameters<typeof testSettings>[0]) =>
-  testSettings(peers, { audit: auditOptions({ rotateBytes: 8192, content: true, contentBytes: 2048 }) });
+  testSettings(peers, {
+    audit: auditOptions({ rotateBytes: 8192, content: true, contentBytes: 2048 }),
+    cache: cacheOptions(),
+  });
 
 onBoth('an audit log that turns', { settings: small }, (both) => {
   it('seals what is closed, and reads as before', async () => {
@@ -209,6 +214,32 @@ onBoth('an audit log that turns', { settings: small }, (both) => {
     expect(problems.map(({ id, file }) => `${id} ${file}.ndjson`)).toEqual([`audit.file-missing ${taken}`]);
     await rename(`${folder}/../taken`, `${folder}/${taken}`);
     await clean(both.gateway);
+  });
+
+  it('keeps what was said, streamed, refused or from the cache, up to the bound', async () => {
+    const said = async (id: string, body: object): Promise<Content | null | undefined> => {
+      await (await post(both, id, body)).text();
+      await both.gateway.auditOf(id);
+      const log = logOf(both.gateway);
+      for await (const entry of entries(log, { id }, () => {})) return contentOf(log.secret, entry);
+      return undefined;
+    };
+    both.engine.usual(stream(2, 1));
+    const streamed = { ...hello, stream: true };
+    expect(await said('said-1', streamed)).toEqual({
+      prompt: JSON.stringify(streamed),
+      answer: expect.stringMatching(/^data: .*t0.*\n\ndata: .*t1.*\n\ndata: \[DONE\]\n\n$/s),
+      cut: false,
+    });
+    both.engine.usual(answer);
+    const cold = { ...hello, temperature: 0 };
+    const [first, again] = [await said('said-2', cold), await said('said-3', cold)];
+    expect(await both.gateway.auditOf('said-3')).toMatchObject({ cache: 'hit' });
+    expect([again?.prompt, JSON.parse(again!.answer!)]).toEqual([first?.prompt, JSON.parse(first!.answer!)]);
+    const unknown = { ...hello, model: 'nobody' };
+    expect(await said('said-4', unknown)).toEqual({ prompt: JSON.stringify(unknown), answer: null, cut: false });
+    const long = await said('said-5', { ...hello, filler: 'x'.repeat(5000) });
+    expect([long?.prompt?.length, long?.cut]).toEqual([2048, true]);
   });
 
   it('keeps prompts and answers, and never in the clear', async () => {

@@ -165,10 +165,41 @@ describe.each<BuildName>(['debian', 'current'])('in %s nginx', (nginx) => {
     expect((await readLedger(log)).faults).toMatchObject([{ line: 2, fault: { kind: 'missing', lines: 2 } }]);
   });
 
+  it('writes no second line for a request whose worker died right after the first', async () => {
+    await run(`
+      local in_hand = fresh "core.in_hand"
+      file, seal = fresh "core.audit_file", fresh "core.audit_seal"
+      fresh "core.audit_line"
+      local audit = fresh "core.audit"
+      in_hand.init(64)
+      in_hand.work()
+      local list = { { id = "written" }, { id = "unwritten" }, { id = "streaming" } }
+      for _, req in ipairs(list) do
+        req.route = "chat"
+        in_hand.enter(req)
+      end
+      file.write '{"id":"written","status":200'
+      in_hand.closing(list[1])
+      in_hand.closing(list[2])
+      ngx.shared.gateway_audit:set("region:0", 4194305)
+      return audit.adopt()`);
+    const [stem] = (await localFiles.list(log.folder)).filter((one) => one.startsWith('2'));
+    const told: unknown[] = [];
+    for await (const { text } of linesOf(bytesOf(log, stem!.replace('.ndjson', '')))) {
+      const { id, cut } = JSON.parse(text) as { id?: string; cut?: string };
+      if (id) told.push([id, cut ?? 'whole']);
+    }
+    expect(told).toEqual([
+      ['written', 'whole'],
+      ['unwritten', 'worker died'],
+      ['streaming', 'worker died'],
+    ]);
+  });
+
   it('says what it is given to say of requests whose worker is gone, and only of those', async () => {
     const told = await run(`
       local in_hand = fresh "core.in_hand"
-      if not ngx.shared.gateway_audit:get "address" then in_hand.init(64) end
+      in_hand.init(64)
       in_hand.work()
       in_hand.writes "the-file"
       local function request(id) return { id = id, route = "chat" } end

@@ -44,7 +44,8 @@ local function written(name, listed)
   return head ~= nil and listed:sub(1, #head) == head
 end
 
-local function adopt()
+--- Writes the lines that workers who are gone could not; how many of those there were.
+function M.adopt()
   return in_hand.adopt(function(listed, started, closing, name)
     if closing and written(name, listed) then return end
     metrics.add("gateway_audit_adopted_total", "", 1)
@@ -62,7 +63,7 @@ local function tick(options)
   -- Nothing that waits is left until the next request comes.
   if state.failed then file.ready() end
   local turned = file.turn(options())
-  if adopt() > 0 or turned then seal.soon() end
+  if M.adopt() > 0 or turned then seal.soon() end
   mark(file.state())
 end
 

@@ -18,6 +18,9 @@ export const upstream = (name: string, options: EngineOptions): string[] =>
     `keepalive_timeout ${options.engineKeepAlive ?? 4}s;`,
   ]);
 
+/** Seconds. */
+const silence = (options: EngineOptions): number => options.engineSilence ?? 600;
+
 /** What holds for engines whatever they speak. */
 const engine = (module: 'proxy' | 'grpc', options: EngineOptions): string[] =>
   [
@@ -28,7 +31,7 @@ const engine = (module: 'proxy' | 'grpc', options: EngineOptions): string[] =>
     'hide_header Access-Control-Allow-Origin;',
     'connect_timeout 1s;',
     `send_timeout 30s;`,
-    `read_timeout ${options.engineSilence ?? 600}s;`,
+    `read_timeout ${silence(options)}s;`,
   ].map((line) => `${module}_${line}`);
 
 /** All headers towards the engine are written here, and none of the caller's passes by itself. */
@@ -59,13 +62,14 @@ export const grpc = (options: EngineOptions): string[] => [
   'grpc_set_header Host engine;',
   'grpc_set_header TE trailers;',
   'grpc_set_header Content-Type application/grpc;',
+  'grpc_set_header grpc-timeout $gateway_deadline;',
   ...['Status', 'Message', 'Status-Details-Bin', 'Encoding', 'Accept-Encoding'].map(
     (name) => `grpc_hide_header Grpc-${name};`,
   ),
 ];
 
 /** Streams pass through the named location; answers that are not streamed are fetched by a subrequest to the path. */
-export const overGrpc = (): string[] => {
+export const overGrpc = (options: EngineOptions): string[] => {
   const asks = [
     'rewrite_by_lua_block { require("gateway").grpc_rewrite() }',
     'header_filter_by_lua_block { require("gateway").grpc_head() }',
@@ -75,7 +79,13 @@ export const overGrpc = (): string[] => {
   return [
     ...block('location @grpc_stream', ['grpc_intercept_errors on;', 'error_page 502 503 504 @failed;', ...asks]),
     // Its errors are told to who asked, and not turned into pages.
-    ...block('location /sglang.runtime.v1.SglangService/', ['internal;', 'error_page 599 /refused;', ...asks]),
+    ...block('location /sglang.runtime.v1.SglangService/', [
+      'internal;',
+      'error_page 599 /refused;',
+      // The longest silence is all the time that such an answer has.
+      `set $gateway_deadline ${silence(options)}S;`,
+      ...asks,
+    ]),
     ...block('location @grpc_whole', [
       // A subrequest does not see that the caller left.
       'lua_check_client_abort on;',

@@ -1,11 +1,11 @@
 /** Comments in the silence of streams. */
 import { connect } from 'node:net';
 import OpenAI from 'openai';
-import { expect, it } from 'vitest';
-import { onBoth } from './both.js';
-import { type Behaviour, fallsSilent, sleep, status, stream } from './engine.js';
-import { chunk, sends, startGrpcEngine } from './grpc-engine.js';
-import { apiKey, testSettings, until } from './harness.js';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { BuildName } from './builds.js';
+import { type Behaviour, fallsSilent, sleep, startEngine, status, stream, type TestEngine } from './engine.js';
+import { chunk, startGrpcEngine } from './grpc-engine.js';
+import { apiKey, type Gateway, startGateway, testSettings, until } from './harness.js';
 
 const hello = { model: 'm', messages: [{ role: 'user', content: 'hi' }], stream: true };
 const COMMENT = ': keep-alive';
@@ -28,15 +28,34 @@ const slowly =
 const done = 'data: [DONE]\n\n';
 const parts = (text: string) => text.split('\n\n').filter(Boolean);
 
-onBoth('a stream', { engineSilence: 6, settings: (peers) => testSettings(peers, { keepAliveS: 1 }) }, (both) => {
+describe.each<BuildName>(['debian', 'current'])('a stream (%s nginx)', (nginx) => {
+  let engine: TestEngine;
+  let gateway: Gateway;
+  /** They take their time, and run beside one another: what the engine does is told by the user that is named. */
+  const told = new Map<string, Behaviour>();
+  let asked = 0;
+  const named = (behaviour: Behaviour): { user: string } => {
+    asked += 1;
+    told.set(`${asked}`, behaviour);
+    return { user: `${asked}` };
+  };
+  beforeAll(async () => {
+    engine = await startEngine((request, ...more) => told.get(JSON.parse(request.body).user)!(request, ...more));
+    gateway = await startGateway(testSettings([engine.peer], { keepAliveS: 1 }), { nginx, engineSilence: 6 });
+  }, 120_000);
+  afterAll(async () => {
+    expect(gateway?.log()).not.toMatch(/\[(alert|crit|emerg)\]|failed to run/);
+    await gateway?.stop();
+    await engine?.stop();
+  });
   const ask = async (behaviour: Behaviour, more: object = {}, path?: string) => {
-    both.engine.next(behaviour);
-    const response = await both.gateway.post({ ...hello, ...more }, path === undefined ? {} : { path });
+    const body = { ...hello, ...named(behaviour), ...more };
+    const response = await gateway.post(body, path === undefined ? {} : { path });
     const text = await response.text();
-    return { status: response.status, text, audit: await both.gateway.auditOf(response.headers.get('x-request-id')!) };
+    return { status: response.status, text, audit: await gateway.auditOf(response.headers.get('x-request-id')!) };
   };
 
-  it('gets comments while its prefill lasts, and none while events come', async () => {
+  it.concurrent('gets comments while its prefill lasts, and none while events come', async () => {
     const got = await ask(slowly([2900, event('a')], [10, event('b')], [10, done]));
     const list = parts(got.text);
     const comments = list.filter((part) => part === COMMENT).length;
@@ -50,7 +69,7 @@ onBoth('a stream', { engineSilence: 6, settings: (peers) => testSettings(peers, 
     expect(quick.text).not.toContain(COMMENT);
   });
 
-  it('gets them between two events that are far apart, and never within one', async () => {
+  it.concurrent('gets them between two events that are far apart, and never within one', async () => {
     const whole = event('split');
     const got = await ask(
       slowly([0, event('a')], [1900, whole.slice(0, 30)], [1900, whole.slice(30, -1)], [1900, '\n'], [1900, done]),
@@ -63,21 +82,18 @@ onBoth('a stream', { engineSilence: 6, settings: (peers) => testSettings(peers, 
     expect(list.length - at).toBeGreaterThan(2);
   });
 
-  it('is read by OpenAI’s client as without them', async () => {
-    both.engine.next(slowly([1900, event('a')], [1900, event('b')], [0, done]));
-    const client = new OpenAI({ apiKey, baseURL: `${both.gateway.url}/v1`, maxRetries: 0 });
+  it.concurrent('is read by OpenAI’s client as without them', async () => {
+    const body = { ...hello, ...named(slowly([1900, event('a')], [1900, event('b')], [0, done])) };
+    const client = new OpenAI({ apiKey, baseURL: `${gateway.url}/v1`, maxRetries: 0 });
     let text = '';
-    for await (const part of (await client.chat.completions.create({
-      ...hello,
-      stream: true,
-    } as never)) as never as AsyncIterable<{
+    for await (const part of (await client.chat.completions.create(body as never)) as never as AsyncIterable<{
       choices: { delta: { content: string } }[];
     }>)
       text += part.choices[0]!.delta.content;
     expect(text).toBe('ab');
   });
 
-  it('of generated texts gets them too', async () => {
+  it.concurrent('of generated texts gets them too', async () => {
     const got = await ask(
       slowly([1900, 'data: {"choices":[{"text":"a"}]}\n\n'], [0, done]),
       { messages: undefined, prompt: 'x' },
@@ -87,7 +103,7 @@ onBoth('a stream', { engineSilence: 6, settings: (peers) => testSettings(peers, 
     expect(got.text).toContain('"text":"a"');
   });
 
-  it('that its engine then breaks off has an error event after the comments', async () => {
+  it.concurrent('that its engine then breaks off has an error event after the comments', async () => {
     const got = await ask(async (_, response) => {
       response.writeHead(200, head);
       response.flushHeaders();
@@ -103,7 +119,7 @@ onBoth('a stream', { engineSilence: 6, settings: (peers) => testSettings(peers, 
     expect(silent.text.split(COMMENT).length).toBeGreaterThan(3);
   }, 30_000);
 
-  it('that is not open yet gets none: its status is still to come', async () => {
+  it.concurrent('that is not open yet gets none: its status is still to come', async () => {
     const late = await ask(async (...all) => {
       await sleep(1900);
       return status(429)(...all);
@@ -111,15 +127,14 @@ onBoth('a stream', { engineSilence: 6, settings: (peers) => testSettings(peers, 
     expect([late.status, late.text]).toEqual([429, '{"error":{"message":"from the engine"}}']);
   });
 
-  it('of an engine over gRPC gets them from when its call is open', async () => {
-    const engine = await startGrpcEngine();
+  it.concurrent('of an engine over gRPC gets them from when its call is open', async () => {
+    const grpc = await startGrpcEngine();
+    const versions = [{ name: 'grpc', weight: 100, protocol: 'grpc' as const, peers: [grpc.peer] }];
+    const settings = { ...testSettings([], { keepAliveS: 1 }), models: [{ id: 'm', versions }] };
+    const other = await startGateway(settings, { nginx });
     try {
-      const versions = [{ name: 'grpc', weight: 100, protocol: 'grpc' as const, peers: [engine.peer] }];
-      const put = (revision: number, more: object) =>
-        both.gateway.put({ ...testSettings([both.engine.peer], { keepAliveS: 1 }), revision, ...more });
-      expect((await put(10, { models: [{ id: 'm', versions }] })).status).toBe(200);
       const json = '{"choices":[]}';
-      engine.next(async (stream) => {
+      grpc.next(async (stream) => {
         stream.respond({ ':status': 200, 'content-type': 'application/grpc' });
         await sleep(1900);
         stream.write(chunk(json).subarray(0, 9));
@@ -127,32 +142,47 @@ onBoth('a stream', { engineSilence: 6, settings: (peers) => testSettings(peers, 
         stream.write(chunk(json).subarray(9));
         stream.end(chunk('', true));
       });
-      const list = parts(await (await both.gateway.post(hello)).text());
+      const list = parts(await (await other.post(hello)).text());
       expect(list.slice(0, 2)).toEqual([COMMENT, COMMENT]);
       expect(list.filter((part) => part !== COMMENT)).toEqual([`data: ${json}`, 'data: [DONE]']);
-      engine.next(sends([], 14, '', 0));
-      expect(await (await both.gateway.post(hello)).text()).toContain('"code":"engine_unavailable"');
-      expect((await put(11, {})).status).toBe(200);
+      grpc.next(async (...all) => {
+        all[0].respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+        await sleep(1900);
+        all[0].once('wantTrailers', () => all[0].sendTrailers({ 'grpc-status': '14', 'grpc-message': 'gone' }));
+        all[0].end();
+      });
+      const failed = parts(await (await other.post(hello)).text());
+      expect(failed[0]).toBe(COMMENT);
+      expect(JSON.parse(failed.at(-1)!.slice('data: '.length))).toMatchObject({ error: { message: 'gone' } });
     } finally {
-      await engine.stop();
+      await other.stop();
+      await grpc.stop();
     }
   }, 20_000);
 
-  it('gets none where the answer is no stream', async () => {
+  it.concurrent('gets none where the answer is no stream', async () => {
     const body = '{"choices":[]}';
-    both.engine.next(async (_, response) => {
-      response.writeHead(200, { 'content-type': 'application/json' });
-      response.write(body.slice(0, 5));
-      await sleep(1900);
-      response.end(body.slice(5));
-    });
-    expect(await (await both.gateway.post({ ...hello, stream: false })).text()).toBe(body);
+    const got = await ask(
+      async (_, response) => {
+        response.writeHead(200, { 'content-type': 'application/json' });
+        response.write(body.slice(0, 5));
+        await sleep(1900);
+        response.end(body.slice(5));
+      },
+      { stream: false },
+    );
+    expect(got.text).toBe(body);
   });
 
-  it('whose caller left, or does not read, harms nobody', async () => {
-    both.engine.usual(slowly([2200, event('Z'.repeat(2_000_000))], [1800, done]));
-    const { hostname, port } = new URL(both.gateway.url);
-    const body = JSON.stringify(hello);
+  it.concurrent('whose caller left, or does not read, harms nobody', async () => {
+    let begun = 0;
+    const behaviour = slowly([2200, event('Z'.repeat(2_000_000))], [1800, done]);
+    const { hostname, port } = new URL(gateway.url);
+    const counted: Behaviour = (...all) => {
+      begun += 1;
+      return behaviour(...all);
+    };
+    const body = JSON.stringify({ ...hello, ...named(counted) });
     const request = [
       'POST /v1/chat/completions HTTP/1.1\r\nHost: x',
       `Authorization: Bearer ${apiKey}`,
@@ -164,7 +194,7 @@ onBoth('a stream', { engineSilence: 6, settings: (peers) => testSettings(peers, 
       socket.pause();
       socket.write(request);
     }
-    await until('all are asked', () => (both.engine.seen.length === 8 ? true : undefined));
+    await until('all are asked', () => (begun === 8 ? true : undefined));
     await sleep(1800);
     for (const socket of sockets.slice(0, 4)) socket.destroy();
     await sleep(3000);
@@ -179,6 +209,5 @@ onBoth('a stream', { engineSilence: 6, settings: (peers) => testSettings(peers, 
     expect(text.match(/Z/g)).toHaveLength(2_000_000);
     for (const socket of sockets) socket.destroy();
     expect((await ask(stream(1))).status).toBe(200);
-    expect(both.gateway.log()).not.toMatch(/\[(alert|crit|emerg|error)\]/);
   }, 30_000);
 });

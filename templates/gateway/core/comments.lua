@@ -4,7 +4,8 @@
 --
 -- nginx runs a body filter only when something is there to be sent. So a timer looks at the streams of its worker, and
 -- gives nginx an empty buffer to flush for those that have been silent (ngx_http_send_special, which modules of nginx end
--- or flush a response with); in the filter the comment takes its place.
+-- or flush a response with); in the filter the comment takes its place. A worker that leaves after a reload has no timers
+-- any more: its last streams get none.
 local ffi = require "ffi"
 local request = require "core.request"
 local sys = require "core.sys"

@@ -36,16 +36,18 @@ end
 
 --- Whole lines of a stream; what is after the last of them waits for the next piece.
 local function lines(state, data, last)
-  local text, out, from = state.rest .. data, {}, 1
+  local parts = state.parts
+  parts[#parts + 1] = data
+  -- Joined once the line has its end: it may be long, and its pieces many.
+  if not last and not data:find("\n", 1, true) then return "" end
+  local text, out, from = concat(parts), {}, 1
   for at, to in text:gmatch "()[^\n]*()\n" do
     out[#out + 1] = line(text:sub(at, to - 1)) .. "\n"
     from = to + 1
   end
-  state.rest = text:sub(from)
-  if last and state.rest ~= "" then
-    out[#out + 1] = line(state.rest)
-    state.rest = ""
-  end
+  local rest = text:sub(from)
+  if last and rest ~= "" then out[#out + 1] = line(rest) end
+  state.parts = { not last and rest or nil }
   return concat(out)
 end
 
@@ -53,7 +55,7 @@ local function chunk(req, data, last)
   if req.route ~= "generate" or ngx.status ~= 200 then return end
   local state = req.generated
   if not state then
-    state = { rest = "", parts = {} }
+    state = { parts = {} }
     req.generated = state
   end
   if req.stream then return lines(state, data, last) end

@@ -154,6 +154,34 @@ it('what is changed is in force when init ends; streams and processes go on', as
   expect(await text).toMatch(/data: \[DONE\]\s*$/);
 }, 60_000);
 
+it('an engine that says nothing: a cached answer past its time, then a clean 503 at once, then well again', async () => {
+  const ready = await init(
+    redisLine(),
+    'engineSilence: 3s',
+    'cache: {enabled: true, ttl: 1s, stale: 1h}',
+    // The smoke test's answers, all good, are in the window too.
+    'breaker: {enabled: true, minimum: 3, failureRate: 0.05, open: 2s, longestOpen: 2s}',
+  );
+  const engine = pidOf(ready, 'engine');
+  expect(await verdict('what was said before')).toBe('miss');
+  await new Promise((done) => setTimeout(done, 2100));
+  process.kill(engine, 'SIGSTOP');
+  try {
+    expect(await verdict('what was said before')).toBe('stale');
+    const others = await Promise.all([1, 2, 3].map((n) => ask(`new ${n}`)));
+    for (const { status: code } of others) expect([503, 504]).toContain(code);
+    const started = performance.now();
+    const refused = await ask('new 4');
+    expect([refused.status, Number(refused.headers.get('retry-after'))]).toEqual([503, expect.any(Number)]);
+    expect(performance.now() - started).toBeLessThan(500);
+    expect(await verdict('what was said before')).toBe('stale');
+    expect((await status()) as object).toMatchObject({ breaker: { open: ['demo/blue'] } });
+  } finally {
+    process.kill(engine, 'SIGCONT');
+  }
+  await until('it answers again', async () => ((await ask('new 5')).status === 200 ? true : undefined), 20_000);
+}, 60_000);
+
 describe('a Redis that is away', () => {
   it('is told by status and by init, and requests go on', async () => {
     await redis.kill();

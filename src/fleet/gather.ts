@@ -37,7 +37,6 @@ export async function withFleet<T>(
 ): Promise<T> {
   const fleet = await openHosts(config, world, how);
   try {
-    await world.ui.wait(say('Connecting to the hosts', '正在连接主机'), async () => {});
     await meetHosts(fleet, world);
     return await work(fleet);
   } finally {

@@ -15,7 +15,7 @@ export async function meetHosts(fleet: Fleet, world: World): Promise<void> {
   const hosts = fleet.hosts.map(({ host }) => host);
   await connectAll(bastionsOf(hosts), fleet.parallel, world);
   await connectAll(hosts, fleet.parallel, world);
-  allDone(await many(hosts, fleet.parallel, reachRoot));
+  allDone(await connecting(world, () => many(hosts, fleet.parallel, reachRoot)));
 }
 
 function bastionsOf(hosts: readonly SshHost[]): SshHost[] {
@@ -24,8 +24,11 @@ function bastionsOf(hosts: readonly SshHost[]): SshHost[] {
   return [...found.values()];
 }
 
+const connecting = <T>({ ui }: World, work: () => Promise<T>): Promise<T> =>
+  ui.wait(say('Connecting to the hosts', '正在连接主机'), work);
+
 async function connectAll(hosts: readonly SshHost[], parallel: number, world: World): Promise<void> {
-  const first = await many(hosts, parallel, (host) => host.connect());
+  const first = await connecting(world, () => many(hosts, parallel, (host) => host.connect()));
   const strangers = first.filter(isStranger).map(({ host }) => host);
   if (strangers.length > 0 && first.every((one) => one.state === 'done' || isStranger(one))) {
     const keys = allDone(

@@ -89,6 +89,7 @@ export interface SimulationOptions extends FakeOptions {
   readonly privilege?: Readonly<Record<string, SimulatedOptions['privilege']>>;
   /** Called before each command and each change of a file, on any host. */
   readonly before?: (what: string, host: string) => void;
+  readonly latencyMs?: () => number;
   /** What a host answers in place of what it would. */
   readonly programs?: Readonly<Record<string, Readonly<Record<string, Reply>>>>;
   readonly identity?: Readonly<Record<string, { hostname?: string; machineId?: string }>>;
@@ -108,6 +109,7 @@ export function simulation(options: SimulationOptions = {}): Simulation {
       privilege: options.privilege?.[name] ?? 'root',
       programs: { ...programsOf(name, hosts), ...options.programs?.[name] },
       scripts: (script) => scriptOf(script, name, at, hosts, options),
+      ...(options.latencyMs ? { latencyMs: options.latencyMs } : {}),
       ...(before ? { before: (what) => before(what, name) } : {}),
     });
   }

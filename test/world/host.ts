@@ -37,6 +37,8 @@ export interface SimulatedOptions {
   readonly scripts?: (script: string) => Reply | undefined;
   /** The user that logs in is root, or may become it. Default 'root'. */
   readonly privilege?: 'root' | 'sudo' | 'none';
+  /** How long the way to it and back takes, ms. Default 0. */
+  readonly latencyMs?: () => number;
   /** Called before each command and each change of a file: a test that kills us throws here. */
   readonly before?: (what: string) => void;
 }
@@ -49,6 +51,8 @@ export interface SimulatedHost extends Host {
   readonly files: Files;
   /** Every command as the dry run would print it. */
   readonly ran: string[];
+  /** Commands, and files read or changed. */
+  readonly calls: { now: number };
   readonly background: Map<number, string>;
   /** 'off': nobody answers. 'cut': the next command begins and its connection breaks. */
   power: 'on' | 'off' | 'cut';
@@ -72,6 +76,7 @@ class Simulated implements SimulatedHost {
   readonly folders = new Map(['/tmp', '/root', '/etc', '/run', '/var', '/var/lib'].map((path) => [path, 0o755]));
   readonly files: Files;
   readonly ran: string[] = [];
+  readonly calls = { now: 0 };
   readonly background = new Map<number, string>();
   power: SimulatedHost['power'] = 'on';
   #pid = 1000;
@@ -83,7 +88,7 @@ class Simulated implements SimulatedHost {
 
   async run(command: Command, options: RunOptions = {}): Promise<Result> {
     if (options.signal?.aborted) return { code: 130, stdout: '', stderr: '' };
-    this.#reach();
+    await this.#reach();
     this.options.before?.(show(command));
     this.ran.push(show(command));
     this.#mayBeRoot(command.sudo);
@@ -97,7 +102,7 @@ class Simulated implements SimulatedHost {
   }
 
   async start(command: Command, log: string): Promise<Background> {
-    this.#reach();
+    await this.#reach();
     this.ran.push(show(command));
     this.#mayBeRoot(command.sudo);
     if (this.#find(command) === undefined) throw new Error(`${command.argv[0]}: not found`);
@@ -108,7 +113,7 @@ class Simulated implements SimulatedHost {
   }
 
   async put(path: string, content: string | Uint8Array | Upload, options: PutOptions = {}): Promise<void> {
-    this.#reach();
+    await this.#reach();
     this.#mayBeRoot(options.sudo);
     const text = await textOf(content);
     if (text === undefined) throw failure('file.write', this.name, 'the content arrived damaged');
@@ -121,7 +126,7 @@ class Simulated implements SimulatedHost {
   }
 
   async read(path: string, { sudo = false } = {}): Promise<string | undefined> {
-    this.#reach();
+    await this.#reach();
     this.#mayBeRoot(sudo);
     if (this.folders.has(path)) throw failure('file.read', this.name, 'Is a directory');
     const file = this.disk.get(path);
@@ -134,7 +139,7 @@ class Simulated implements SimulatedHost {
     const guarded = Object.entries(files).map(([name, work]) => [
       name,
       async (...args: unknown[]) => {
-        this.#reach();
+        await this.#reach();
         this.#mayBeRoot(true);
         if (!reading.has(name)) this.options.before?.(`${name} ${args[0]}`);
         return (work as (...all: unknown[]) => unknown)(...args);
@@ -143,7 +148,10 @@ class Simulated implements SimulatedHost {
     return Object.fromEntries(guarded) as Files;
   }
 
-  #reach(): void {
+  async #reach(): Promise<void> {
+    this.calls.now += 1;
+    const latency = this.options.latencyMs?.() ?? 0;
+    if (latency > 0) await this.options.clock.sleep(latency);
     if (this.power === 'off') throw failure('ssh.timeout', this.name, 'it does not answer in time');
   }
 

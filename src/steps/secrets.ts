@@ -37,14 +37,15 @@ async function redisPassword({ config }: Setup, world: World): Promise<Pick<Secr
   });
 }
 
-async function all(setup: Setup, world: World): Promise<readonly Action[]> {
+/** @param kept of an earlier making; what was put on record under its audit secret must stay readable */
+async function all(setup: Setup, kept: Secrets | undefined, world: World): Promise<readonly Action[]> {
   const { home } = setup.places;
   const secret = (): string => makeSecret(world.random(32));
   const made = {
     pepper: secret(),
     adminKey: secret(),
     engineKey: secret(),
-    auditSecret: secret(),
+    auditSecret: kept?.auditSecret ?? secret(),
     cacheSecret: secret(),
   };
   const cli = cliKey(world, made.pepper);
@@ -113,7 +114,7 @@ export const secrets: Step<Setup> = {
     return [
       { kind: 'dir', path: `${home}/engine`, mode: 0o700 },
       { kind: 'dir', path: gatewayDirectory(home), mode: 0o755 },
-      ...(kept && settings ? await lost(setup, kept, settings, world) : await all(setup, world)),
+      ...(kept && settings ? await lost(setup, kept, settings, world) : await all(setup, kept, world)),
     ];
   },
 };

@@ -124,6 +124,24 @@ it('replaces a lost key of its own, and keeps the keys that people hold', async 
   expect(await world.files.read(`${home}/gateway/cli-key`)).toMatch(/^sk-/);
 });
 
+it('the secret of the audit log is made once: what stands in the log stays readable', async () => {
+  const world = machine();
+  await type(world, init);
+  const path = `${home}/gateway/secrets.json`;
+  const read = async () => JSON.parse(await world.files.read(path)) as Record<string, string>;
+  const { auditSecret } = await read();
+  expect(auditSecret).toMatch(/^[\w-]{43}$/);
+  await world.files.remove(`${home}/gateway/settings.json`);
+  expect(await type(world, init)).toBe(0);
+  expect((await read()).auditSecret).toBe(auditSecret);
+
+  // A home of a version that had none.
+  const { auditSecret: _, ...older } = await read();
+  await world.files.write(path, JSON.stringify(older));
+  expect(await type(world, init)).toBe(0);
+  expect(await read()).toEqual({ ...older, auditSecret: expect.stringMatching(/^[\w-]{43}$/) });
+});
+
 describe('init --dry-run', () => {
   it('touches nothing, and prints the very actions that run afterwards', async () => {
     const world = machine({ nginx: true });

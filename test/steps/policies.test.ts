@@ -1,6 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import { load, merge } from '../../src/config/load.js';
-import { breakerOf, cacheOf, corsOf, degradeOf, hostsIn, nodeOf, oauthOf, redisOf } from '../../src/steps/policies.js';
+import {
+  breakerOf,
+  cacheOf,
+  corsOf,
+  degradeOf,
+  hostsIn,
+  keepAliveOf,
+  nodeOf,
+  oauthOf,
+  redisOf,
+} from '../../src/steps/policies.js';
 
 const configOf = async (gateway: string) =>
   merge(await load(`version: 1\nname: prod\nmodel: {id: demo}\ngateway: {${gateway}}\n`, 'd.yaml'), []).config;
@@ -89,6 +99,15 @@ it('the breaker in seconds, and what is done in an engine’s stead', async () =
   expect(degradeOf(small.gateway)).toEqual({ order: ['model'], models: { demo: ['demo'] } });
   const none = await configOf('breaker: {enabled: true}, degrade: {otherVersion: false}');
   expect(degradeOf(none.gateway)).toBeUndefined();
+});
+
+it.each([
+  ['', 15],
+  ['keepAlive: 1500ms', 2],
+  ['keepAlive: 2m', 120],
+  ['keepAlive: off', undefined],
+])('silent streams get comments in whole seconds, or none: %s', async (written, expected) => {
+  expect(keepAliveOf((await configOf(written)).gateway)).toBe(expected);
 });
 
 it('CORS and tokens as they are written', async () => {

@@ -2,6 +2,7 @@ import { UserError } from '../errors.js';
 import { locked } from '../plan/lock.js';
 import { say } from '../say.js';
 import { stopSupervision } from '../supervisor/control.js';
+import { readCluster } from '../targets/cluster-record.js';
 import { type Purge, purge, purgeable, sweep } from '../targets/purge.js';
 import type { Verb } from '../verb.js';
 import type { World } from '../world.js';
@@ -21,6 +22,16 @@ async function confirmed(world: World, what: Purge, yes: boolean): Promise<void>
   throw new UserError('interrupted', say('Nothing was changed.', '未做任何更改。'), { exit: 'interrupted' });
 }
 
+/** Its hosts would be forgotten, not freed. */
+const isCluster = (name: string): UserError =>
+  new UserError('down.cluster', say(`A cluster, ${name}, was made from here.`, `此处建立了集群 ${name}。`), {
+    hint: say(
+      `Undo what we did on its hosts first: deepseek-deploy reset --cluster ${name}`,
+      `请先撤销其主机上的安装：deepseek-deploy reset --cluster ${name}`,
+    ),
+    exit: 'usage',
+  });
+
 export const verb: Verb = {
   options: [
     {
@@ -34,6 +45,8 @@ export const verb: Verb = {
   async run(input, world) {
     const { ui } = world;
     const purging = input.options.purge === true;
+    const cluster = await readCluster(world);
+    if (cluster) throw isCluster(cluster.name);
     if (purging) await confirmed(world, await purgeable(world), input.yes);
     const { stopped, removed } = await locked(world, 'down', async () => {
       const stopped = await ui.wait(say('Stopping', '正在停止'), () => stopSupervision(world));

@@ -12,6 +12,8 @@ import type { Step } from './step.js';
 export interface LaneStep<C> extends Step<C> {
   /** Ids of steps that must be done on every host that has them before this one begins. */
   readonly after?: readonly string[];
+  /** Hosts for which this holds take the step one after the other. */
+  oneAtATime?(context: C): boolean;
 }
 
 export interface Lane<C> {
@@ -54,9 +56,13 @@ export interface LaneOutcome {
 
 interface Shared {
   readonly barriers: Barriers;
-  readonly turn: ReturnType<typeof gate>;
+  readonly turn: Gate;
+  /** By step, for those that hosts take one after the other. */
+  readonly alone: Map<string, Gate>;
   readonly sink: LaneSink;
 }
+
+type Gate = ReturnType<typeof gate>;
 
 /**
  * Brings each step about. When a host fails, the others go on as far as they do not wait for it. Never rejects: see
@@ -70,7 +76,7 @@ export async function applyLanes<C>(
 ): Promise<LaneOutcome[]> {
   for (const lane of lanes) refuseEndlessWait(lane);
   const ids = lanes.map(({ name, steps }) => ({ name, ids: steps.map(({ id }) => id) }));
-  const shared: Shared = { barriers: barriers(ids), turn: gate(parallel), sink };
+  const shared: Shared = { barriers: barriers(ids), turn: gate(parallel), alone: new Map(), sink };
   try {
     return await Promise.all(lanes.map((lane) => run(lane, shared)));
   } finally {
@@ -100,7 +106,8 @@ async function run<C>(lane: Lane<C>, shared: Shared): Promise<LaneOutcome> {
       return end({ state: 'blocked', step: step.id, blockedBy }, say(`waits for ${blockedBy}`, `等待 ${blockedBy}`));
     try {
       const listener = heard(step, at + 1, lane, shared.sink);
-      if (await shared.turn(() => bring(step, lane.context, lane.world, listener))) changed.push(step.id);
+      if (await inTurn(step, lane, shared, () => bring(step, lane.context, lane.world, listener)))
+        changed.push(step.id);
     } catch (error) {
       const stopped = lane.world.stop.aborted;
       return end({ state: stopped ? 'stopped' : 'failed', step: step.id, error }, step.title);
@@ -108,6 +115,19 @@ async function run<C>(lane: Lane<C>, shared: Shared): Promise<LaneOutcome> {
     shared.barriers.done(name, step.id);
   }
   return end({ state: 'done' });
+}
+
+/** Who waits for another's turn at a step holds no place among those at work. */
+function inTurn<C, T>(
+  step: LaneStep<C>,
+  { context }: Lane<C>,
+  { turn, alone }: Shared,
+  work: () => Promise<T>,
+): Promise<T> {
+  if (!step.oneAtATime?.(context)) return turn(work);
+  const own = alone.get(step.id) ?? gate(1);
+  alone.set(step.id, own);
+  return own(() => turn(work));
 }
 
 async function waitFor<C>(step: LaneStep<C>, { name }: Lane<C>, shared: Shared): Promise<string | undefined> {

@@ -84,6 +84,8 @@ export const kubeadmJoin: NodeStep = {
   title: say('Join the cluster', '加入集群'),
   on: 'joining',
   after: ['kubeadm.init'],
+  // etcd takes one new member at a time.
+  oneAtATime: ({ roles }) => roles.includes('control-plane'),
   async done(machine, world) {
     return (await world.files.readIfAny(stateFile)) === 'made\n' && (await isJoined(machine, world));
   },

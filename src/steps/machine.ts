@@ -47,6 +47,8 @@ export interface NodeStep extends Step<Machine> {
   readonly on: Where;
   /** Ids of steps that must be done on every host that has them before this one begins. */
   readonly after?: readonly string[];
+  /** Hosts for which this holds take the step one after the other. */
+  oneAtATime?(machine: Machine): boolean;
   /**
    * What takes its effect away again, for `reset` and `node remove`: asked in the order of the list turned round, and
    * only what is ours is touched. Nothing to do is an empty list; without `undo` the effect stays.

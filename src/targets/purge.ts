@@ -4,7 +4,10 @@ import type { Action } from '../plan/step.js';
 import type { Places, World } from '../world.js';
 
 /** Everything `init` and the processes it starts put into the home. */
-const homeEntries = ['deployment.json', 'journal.ndjson', 'run', 'logs', 'gateway', 'engine', 'models'] as const;
+const homeEntries = [
+  ...['deployment.json', 'journal.ndjson', 'run', 'logs', 'gateway', 'engine', 'models'],
+  'known_hosts',
+] as const;
 
 /** What deployments share in the cache: runtimes of the engine, models. */
 const cacheEntries = ['runtime', 'models'] as const;

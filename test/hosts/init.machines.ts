@@ -44,8 +44,14 @@ interface Told {
   readonly ms: number;
 }
 
-/** @param killAt the run is killed (-9) once it has said this */
-function type(words: string, options: { readonly stdin?: string; readonly killAt?: RegExp } = {}): Promise<Told> {
+interface How {
+  readonly stdin?: string;
+  /** The run is sent the signal once it has said this. Default SIGKILL. */
+  readonly killAt?: RegExp;
+  readonly signal?: NodeJS.Signals;
+}
+
+function type(words: string, options: How = {}): Promise<Told> {
   const startedAt = performance.now();
   const child: ChildProcess = spawn(
     process.execPath,
@@ -62,9 +68,10 @@ function type(words: string, options: { readonly stdin?: string; readonly killAt
     },
   );
   let text = '';
+  let killed = false;
   const heard = (words: Buffer): void => {
     text += words;
-    if (options.killAt?.test(text)) child.kill('SIGKILL');
+    if (!killed && options.killAt?.test(text)) killed = child.kill(options.signal ?? 'SIGKILL');
   };
   child.stdout!.on('data', heard);
   child.stderr!.on('data', heard);
@@ -152,6 +159,16 @@ describe('three real hosts', () => {
     expect(killed.code, killed.text).toBeNull();
     const again = await type('init --yes');
     expect(again.code, again.text).toBe(allDoneHere);
+    expect(await state()).toEqual(finished);
+  });
+
+  it('a Ctrl-C ends what runs over there, and says how to go on', async () => {
+    configuration('root');
+    const stopped = await type('init --yes --accept-new-host-keys', { killAt: /small.folder/, signal: 'SIGINT' });
+    expect(stopped.code, stopped.text).toBe(130);
+    expect(stopped.text).toContain('The same command carries on from here');
+    expect(await on('pgrep -c "^apt-get" || true')).toEqual(['0\n', '0\n', '0\n']);
+    expect((await type('init --yes')).code).toBe(allDoneHere);
     expect(await state()).toEqual(finished);
   });
 

@@ -120,6 +120,17 @@ describe('lanes', () => {
     );
   });
 
+  it('some steps are taken one host after the other', async () => {
+    const { log, world, lanes } = scene();
+    const join: LaneStep<string> = { ...step('join', log), oneAtATime: (host) => host.startsWith('cp') };
+    const made = lanes(Object.fromEntries(['cp-1', 'cp-2', 'a', 'cp-3', 'b'].map((name) => [name, [join]])));
+    allLanesDone(await applyLanes(made, 10, await world.ui.lanes([])));
+    const ofControlPlanes = log.events.filter((event) => event.startsWith('cp'));
+    for (let at = 0; at < 6; at += 2)
+      expect(ofControlPlanes[at + 1]).toBe(ofControlPlanes[at]!.replace('begins', 'ends'));
+    expect(log.busiest).toBe(3);
+  });
+
   it('a wait for a later step of its own is a bug, told at once', async () => {
     const { log, world, lanes } = scene();
     const wrong = lanes({ a: [step('one', log, { after: ['two'] }), step('two', log)] });

@@ -423,6 +423,15 @@ describe('a cluster in a home', () => {
     expect(one.text()).toMatch(/b\s+● unreachable/);
   });
 
+  it('is not forgotten by down, which takes away what is left after a reset', async () => {
+    const one = await ready();
+    expect(await one.type('down --purge --yes')).toBe(2);
+    expect(one.text()).toContain('deepseek-deploy reset --cluster default');
+    await one.type('reset --cluster default --yes');
+    expect(await one.type('down --purge --yes')).toBe(0);
+    expect([...one.world.disk.keys()]).toEqual([]);
+  });
+
   it('is no place for a local deployment, and no model is asked there', async () => {
     const one = await ready();
     expect(await one.type('init --target local --model demo --yes')).toBe(2);

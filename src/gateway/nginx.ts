@@ -141,6 +141,8 @@ const http = (options: NginxOptions): string[] => {
     'merge_slashes off;',
     'client_header_timeout 10s;',
     'client_body_timeout 15s;',
+    // A token, the headers and a short prompt come in one read.
+    'client_header_buffer_size 4k;',
     'large_client_header_buffers 4 16k;',
     'keepalive_timeout 75s;',
     'keepalive_requests 100000;',

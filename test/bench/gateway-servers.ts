@@ -127,23 +127,32 @@ export async function settingsUpTo(settings: Settings, last: string): Promise<Se
 const templates = fileURLToPath(new URL('../../templates/gateway', import.meta.url));
 const pipeline = 'core/pipeline.lua';
 /** Without these no engine can be asked. */
-const needed = ['id', 'method', 'key', 'body', 'model', 'version', 'peer'];
+const needed = ['id', 'listed', 'method', 'key', 'body', 'model', 'version', 'peer'];
 
 export async function policies(): Promise<readonly string[]> {
   const text = await readFile(`${templates}/${pipeline}`, 'utf8');
   return [...text.matchAll(/^ {2}"policies\.(\w+)",/gm)].map(([, name]) => name!);
 }
 
+/** The audit policy that lists requests and writes nothing. */
+async function silent(): Promise<string> {
+  const text = await readFile(`${templates}/policies/audit.lua`, 'utf8');
+  const cut = text.replace(/function M\.done\([\s\S]*?\nend/, 'function M.done(req) in_hand.leave(req) end');
+  if (cut === text) throw new Error('policies/audit.lua has no M.done');
+  return cut;
+}
+
 /** The pipeline with no policy after the named one, but for those that are needed. */
 export async function upTo(last: string): Promise<Readonly<Record<string, string>>> {
   const text = await readFile(`${templates}/${pipeline}`, 'utf8');
   const names = await policies();
-  const left = names.filter((name, at) => at <= names.indexOf(last) || needed.includes(name));
+  const left = names.filter((name, at) => at <= names.indexOf(last) || name === 'audit' || needed.includes(name));
   const lines = text.split('\n').filter((line) => {
     const name = /^ {2}"policies\.(\w+)",/.exec(line)?.[1];
     return name === undefined || left.includes(name);
   });
-  return { [pipeline]: lines.join('\n') };
+  const quiet = names.indexOf(last) < names.indexOf('audit') ? { 'policies/audit.lua': await silent() } : {};
+  return { [pipeline]: lines.join('\n'), ...quiet };
 }
 
 /** The policies that are added in turn, after those that are needed. */

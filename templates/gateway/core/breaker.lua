@@ -3,7 +3,7 @@
 -- that fails. After that it is half-open: one request at a time goes through as a probe, and its end decides.
 --
 -- In the dictionary (`dict`: ngx.shared's get, set, add, incr, delete), times in ms of a clock all workers share:
---   all NAME SLICE, bad NAME SLICE   what was counted
+--   a NAME SLICE, b NAME SLICE   all and bad that were counted; NAME is 8 bytes, for names are hashed byte by byte
 --   open NAME      until when nobody is let through; there until a probe closes it
 --   level NAME     probes that failed in a row
 --   probe NAME     who probes; with a lease, so that a worker that dies takes no probe along
@@ -17,14 +17,16 @@ local M = {}
 
 --- @param options see BreakerOptions in src/gateway/breaker.ts
 function M.new(dict, name, options)
+  local short = ngx.md5_bin(name):sub(1, 8)
   return {
     dict = dict,
     name = name,
+    short = short,
     options = options,
     slice = options.windowS * 1000 / SLICES,
-    open_key = "open " .. name,
-    level_key = "level " .. name,
-    probe_key = "probe " .. name,
+    open_key = "open " .. short,
+    level_key = "level " .. short,
+    probe_key = "probe " .. short,
   }
 end
 
@@ -32,13 +34,20 @@ local function changed(breaker)
   breaker.dict:incr("epoch", 1, 0)
 end
 
+local function all_key(breaker, at)
+  return "a" .. breaker.short .. at
+end
+
+local function bad_key(breaker, at)
+  return "b" .. breaker.short .. at
+end
+
 --- Names of this slice are the same for many requests: made once.
 local function slice(breaker, now)
   local at = floor(now / breaker.slice)
   if at ~= breaker.at then
     breaker.at = at
-    breaker.all_key = "all " .. breaker.name .. " " .. at
-    breaker.bad_key = "bad " .. breaker.name .. " " .. at
+    breaker.all_key, breaker.bad_key = all_key(breaker, at), bad_key(breaker, at)
   end
   return at
 end
@@ -51,8 +60,8 @@ end
 local function counts(breaker, now)
   local last, all, bad = slice(breaker, now), 0, 0
   for at = last - SLICES + 1, last do
-    all = all + (breaker.dict:get("all " .. breaker.name .. " " .. at) or 0)
-    bad = bad + (breaker.dict:get("bad " .. breaker.name .. " " .. at) or 0)
+    all = all + (breaker.dict:get(all_key(breaker, at)) or 0)
+    bad = bad + (breaker.dict:get(bad_key(breaker, at)) or 0)
   end
   return all, bad
 end
@@ -60,8 +69,8 @@ end
 local function forget(breaker, now)
   local last = slice(breaker, now)
   for at = last - SLICES + 1, last do
-    breaker.dict:delete("all " .. breaker.name .. " " .. at)
-    breaker.dict:delete("bad " .. breaker.name .. " " .. at)
+    breaker.dict:delete(all_key(breaker, at))
+    breaker.dict:delete(bad_key(breaker, at))
   end
 end
 

@@ -13,7 +13,7 @@ local M = {}
 metrics.counter("gateway_breaker_trips_total", "How often a breaker opened.")
 metrics.counter("gateway_breaker_probes_total", "Probes of open breakers by how they ended.")
 
-local seen, till = nil, {}
+local seen, looked, till = nil, nil, {}
 local waiting = {} -- requests without their first byte
 local probes = {} -- holder -> breaker, this worker's
 local count = 0
@@ -26,8 +26,10 @@ function M.new(kind, name, labels, options)
   return one
 end
 
---- Forgets what this worker knows when anything has changed.
-local function refresh()
+--- Forgets what this worker knows when anything has changed. Others' changes are looked for once a millisecond.
+local function refresh(now)
+  if now == looked then return end
+  looked = now
   local epoch = dict:get "epoch"
   if epoch ~= seen then seen, till = epoch, {} end
 end
@@ -45,10 +47,11 @@ end
 --- 'closed' lets everybody through, 'due' one request as a probe, 'open' nobody; and until when.
 function M.look(one)
   if not one then return "closed" end
-  refresh()
+  local now = msec()
+  refresh(now)
   local at = open_until(one)
   if not at then return "closed" end
-  return msec() < at and "open" or "due", at
+  return now < at and "open" or "due", at
 end
 
 --- @return the holder's word when this request may probe
@@ -73,8 +76,9 @@ end
 --- @param verdict 'good', 'bad', or nil when nothing was learned
 local function tell(one, holder, verdict)
   local now = msec()
+  if not holder and verdict == "good" then return breaker.good(one, now) end
+  looked = nil
   if not holder then
-    if verdict == "good" then return breaker.good(one, now) end
     return verdict == "bad" and breaker.bad(one, now) and opened(one)
   end
   probed(one, holder, verdict or "none")

@@ -182,7 +182,9 @@ end
 
 --- Any field's value, decoded now.
 function M.decode(doc, name)
-  local list, err = cjson.decode("[" .. sub(doc.body, doc.from[name], doc.to[name]) .. "]")
+  local text, kind = sub(doc.body, doc.from[name], doc.to[name]), doc.kinds[name]
+  if kind == "object" or kind == "array" then return cjson.decode(text) end
+  local list, err = cjson.decode("[" .. text .. "]")
   if not list then return nil, err end
   return list[1]
 end

@@ -1,6 +1,7 @@
 -- Limits in this instance's shared memory: true over its workers. Every change is one atomic incr that is undone where
 -- it went too far, so that workers which race refuse one too many, never one too few. What is given back goes with this
 -- worker's next take of the same bound, or within a second.
+local plans = require "core.limit_plan"
 local sys = require "core.sys"
 
 local dict = ngx.shared.gateway_limits
@@ -30,14 +31,14 @@ end
 local function keep(bound, now, after)
   if (bound.till or 0) >= max(now + KEPT - RENEWED, after) then return end
   bound.till = max(now, after) + KEPT
-  dict:expire(bound.key, (bound.till - now) / 1000)
+  dict:expire(bound.near, (bound.till - now) / 1000)
 end
 
 --- Gives back, then adds to a bucket: the time at which it is full again.
 local function raise(bound, now, ms, back)
-  local after = dict:incr(bound.key, ms + back, now, KEPT / 1000) or now
+  local after = dict:incr(bound.near, ms + back, now, KEPT / 1000) or now
   -- It was full already when we came.
-  if after - ms < now then after = dict:incr(bound.key, now + ms - after, now, KEPT / 1000) or now end
+  if after - ms < now then after = dict:incr(bound.near, now + ms - after, now, KEPT / 1000) or now end
   keep(bound, now, after)
   return after
 end
@@ -48,10 +49,10 @@ local kinds = { rate = rate, day = day, open = open }
 function rate.take(bound, cost, now)
   local limit = bound.share
   local ms = cost * WINDOW / limit
-  local back, wait = raise(bound, now, ms, owes(bound.key)) - now, 0
+  local back, wait = raise(bound, now, ms, owes(bound.near)) - now, 0
   if back > WINDOW + 0.001 then
     wait = back - WINDOW
-    dict:incr(bound.key, -ms)
+    dict:incr(bound.near, -ms)
     back = back - ms
   end
   return limit - back * limit / WINDOW, back, wait
@@ -60,12 +61,12 @@ end
 function rate.add(bound, more, now)
   local ms = more * WINDOW / bound.share
   if ms > 0 then return raise(bound, now, ms, 0) end
-  if ms < 0 then owed[bound.key] = (owed[bound.key] or 0) + ms end
+  if ms < 0 then owed[bound.near] = (owed[bound.near] or 0) + ms end
 end
 
---- The same text for all requests of a day.
+--- The same name for all requests of a day.
 local function key_of(bound, date)
-  if bound.date ~= date then bound.date, bound.dated = date, bound.key .. date end
+  if bound.date ~= date then bound.date, bound.dated = date, plans.near(bound.key .. date) end
   return bound.dated
 end
 
@@ -103,7 +104,7 @@ end
 local function own(key)
   local one = mine[key]
   if not one then
-    one = { name = "open:" .. me .. key, count = 0 }
+    one = { name = me .. "open" .. key, count = 0 }
     mine[key] = one
   end
   return one
@@ -113,23 +114,23 @@ local function elsewhere(key, now)
   local list, sum = alive(now), 0
   if #list == 1 then return 0 end
   for i = 1, #list do
-    if list[i] ~= me then sum = sum + (dict:get("open:" .. list[i] .. key) or 0) end
+    if list[i] ~= me then sum = sum + (dict:get(list[i] .. "open" .. key) or 0) end
   end
   return sum
 end
 
 function open.take(bound, _, now)
-  local one = own(bound.key)
+  local one = own(bound.near)
   one.count = one.count + 1
   show(one)
-  local held = one.count + elsewhere(bound.key, now)
+  local held = one.count + elsewhere(bound.near, now)
   if held <= bound.share then return bound.share - held, -1, 0 end
   open.add(bound)
   return bound.share - held + 1, -1, -1
 end
 
 function open.add(bound)
-  local one = own(bound.key)
+  local one = own(bound.near)
   one.count = one.count - 1
   show(one)
 end
@@ -138,18 +139,19 @@ end
 --- @param now ms of a clock that never jumps
 --- @return whether all was taken (else nothing is), and what core.limit_scripts tells of each bound: plan.out
 function M.take(plan, costs, now, date)
-  local fits, left, back, wait = true, plan.out.left, plan.out.back, plan.out.wait
+  local fits, out = true, plan.out
+  local left, back, wait = out.left, out.back, out.wait
   for i = 1, #plan do
     local bound = plan[i]
     local rest, full, more = kinds[bound.kind].take(bound, costs[i], now, date)
     left[i], back[i], wait[i] = max(0, floor(rest + 0.001)), ceil(full), ceil(more)
     if more ~= 0 then fits = false end
   end
-  if fits then return true, plan.out end
+  if fits then return true, out end
   for i = 1, #plan do
     if wait[i] == 0 then kinds[plan[i].kind].add(plan[i], -costs[i], now, date) end
   end
-  return false, plan.out
+  return false, out
 end
 
 --- @param more for each bound the difference to what was taken; open requests are ended

@@ -68,7 +68,7 @@ function M.check(limits)
   for name, given in pairs(limits.tenants or {}) do check_bounds(given, "limits.tenants." .. name) end
 end
 
---- Which bounds a caller is told of: of requests and of tokens, those that time or others' ends do not give back at once.
+--- Where in the plan those bounds are that callers are told of: not of what others' ends give back.
 local function told(plan, of)
   local list = {}
   for i, bound in ipairs(plan) do
@@ -77,10 +77,16 @@ local function told(plan, of)
   return list
 end
 
+--- A key's name in shared memory, which hashes names byte by byte: 70 of them cost 0.3 us, ten times the rest.
+function M.near(key)
+  return ngx.md5_bin(key):sub(1, 8)
+end
+
 --- @param bounds a list of { kind, of, share, limit, key }
---- @return the plan: the bounds; `told` by 'requests' and 'tokens'; room for what core.limit_local and core.limit_redis
---- tell of each bound, valid until the next request
+--- @return the plan: the bounds; `told` by 'requests' and 'tokens'; `out`: room for what core.limit_local and
+--- core.limit_redis tell of each bound, valid until the next request
 function M.arrange(bounds)
+  for _, bound in ipairs(bounds) do bound.near = M.near(bound.key) end
   bounds.told = { requests = told(bounds, "requests"), tokens = told(bounds, "tokens") }
   bounds.out = { left = {}, back = {}, wait = {} }
   return bounds

@@ -102,8 +102,9 @@ local function tell(plan, out, of, local_only)
     if out.left[list[i]] < out.left[least] then least = list[i] end
   end
   local bound, header = plan[least], ngx.header
-  header[names.limit] = local_only and bound.share or bound.limit
-  header[names.left] = out.left[least]
+  -- As texts: a number costs three times as much here.
+  header[names.limit] = (local_only and bound.share or bound.limit) .. ""
+  header[names.left] = out.left[least] .. ""
   header[names.back] = duration(bound.kind == "day" and midnight() or out.back[least])
 end
 

@@ -13,7 +13,7 @@ void *mmap(void *addr, size_t length, int prot, int flags, int fd, long offset);
 local dict = ngx.shared.gateway_audit
 local ROOM = 500 -- bytes of a slot's text
 local READ_WRITE, SHARED, ANONYMOUS, NORESERVE = 3, 1, 0x20, 0x4000
-local ADOPTING = 30 -- seconds within which another worker is left to it
+local ADOPTING = 30 -- seconds after which a claim is forgotten
 
 local copy = ffi.copy
 local M = {}
@@ -133,6 +133,19 @@ function M.give_up(visit)
   mine = nil
 end
 
+--- One worker adopts a region; when it dies over it, the claim of the next names it, so that no two take its place.
+--- @return the claims to give up afterwards, or nil while another is at it
+local function claim(region)
+  local claims, after = {}, 0
+  while true do
+    local key = "adopting:" .. region .. ":" .. after
+    claims[#claims + 1] = key
+    if dict:add(key, ngx.worker.pid(), ADOPTING) then return claims end
+    after = dict:get(key)
+    if not after or sys.alive(after) then return nil end
+  end
+end
+
 --- What workers that are gone had in hand.
 --- @param visit(text, started, closing, file) for each request; `closing`: its line may have been written
 --- @return how many workers were found gone
@@ -140,11 +153,12 @@ function M.adopt(visit)
   local gone = 0
   for i = 0, arena.regions - 1 do
     local pid = dict:get("region:" .. i)
-    if pid and pid ~= ngx.worker.pid() and not sys.alive(pid) and dict:add("adopting:" .. i, true, ADOPTING) then
+    local claims = pid and pid ~= ngx.worker.pid() and not sys.alive(pid) and claim(i)
+    if claims then
       local name = ffi.string(regions[i].file)
       each(i, function(text, started, closing) visit(text, started, closing, name) end)
       release(i)
-      dict:delete("adopting:" .. i)
+      for _, key in ipairs(claims) do dict:delete(key) end
       gone = gone + 1
     end
   end

@@ -1,7 +1,7 @@
 /** Settings of the gateway's Redis and of its answer cache, whole: the Lua has no defaults of its own. */
 
 export interface RedisNode {
-  /** An IP address, a name that the gateway's resolver knows, or 'unix:/path' with port 0. */
+  /** An IP address, a name (needs `dns`; the last good address is kept), or 'unix:/path' with port 0. */
   readonly host: string;
   readonly port: number;
 }

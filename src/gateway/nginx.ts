@@ -43,8 +43,6 @@ export interface NginxOptions extends EngineOptions, CloudWay {
   readonly cacheMiB?: number;
   /** The CA file that Redis' certificate is checked against. */
   readonly trustedCa?: string;
-  /** DNS servers, by address, for what the settings name by name. */
-  readonly resolvers?: readonly string[];
   /** Open connections a worker, callers and engines together. Default 16384. */
   readonly connections?: number;
 }
@@ -116,9 +114,6 @@ const lua = (options: NginxOptions): string[] => {
     `lua_shared_dict gateway_cache ${options.cacheMiB ?? 64}m;`,
     ...(options.trustedCa
       ? [`lua_ssl_trusted_certificate ${quoted(options.trustedCa)};`, 'lua_ssl_verify_depth 3;']
-      : []),
-    ...(options.resolvers?.length
-      ? [`resolver ${options.resolvers.map(bracketed).join(' ')} valid=10s;`, 'resolver_timeout 1s;']
       : []),
     // Who opened a socket tells what went wrong with it, once and by name.
     'lua_socket_log_errors off;',

@@ -22,10 +22,6 @@ import { findNginx } from './nginx.js';
 import { configured, serves, withConfigured } from './settings.js';
 import { type Setup, tlsFilesOf } from './setup.js';
 
-/** The servers that this machine asks for names; nginx reads neither resolv.conf nor its search domains, and no zones. */
-const nameservers = (resolvConf: string): readonly string[] =>
-  [...resolvConf.matchAll(/^\s*nameserver\s+([0-9A-Fa-f.:]+)(?=\s|$)/gm)].map(([, address]) => address!);
-
 /**
  * The CA of Redis, copied: workers read it too, and they may be nobody, who cannot enter a home. The folder that nginx
  * was started in they can.
@@ -57,9 +53,6 @@ export async function gatewayPlan(setup: Setup, world: World): Promise<GatewayPl
     engineSilence: Math.ceil(engineSilence / 1000),
     cacheMiB: cache.enabled ? Math.ceil(cache.memory / 2 ** 20) : 1,
     ...(redis.tls.enabled ? { trustedCa: `${root ? '/proc/self/cwd' : directory}/${redisCa}` } : {}),
-    ...(redis.nodes.length > 0
-      ? { resolvers: nameservers((await world.files.readIfAny('/etc/resolv.conf')) ?? '') }
-      : {}),
     ...(root ? { workerUser: found.workerUser } : {}),
   };
 }

@@ -9,7 +9,7 @@ type Gateway = Config['gateway'];
 
 const seconds = (ms: number): number => Math.ceil(ms / 1000);
 
-/** Names of /etc/hosts to addresses: nginx's resolver does not read it. The first address of a name counts. */
+/** Names of /etc/hosts to addresses: no DNS server knows them. The first address of a name counts. */
 export function hostsIn(text: string): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
   for (const line of text.split('\n')) {

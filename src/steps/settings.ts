@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { runtimeBuildsFile } from '../engines/runtime.js';
+import { dnsOptions } from '../gateway/dns.js';
 import { next, type ServedModel, type Settings } from '../gateway/settings.js';
 import type { World } from '../world.js';
 import { auditOf } from './audit.js';
@@ -14,6 +15,7 @@ const names = [
   'limits',
   'validation',
   'audit',
+  'dns',
   'redis',
   'cache',
   'breaker',
@@ -57,6 +59,8 @@ export async function configured(setup: Setup, world: World): Promise<Configured
     limits: limitsOf(config),
     validation: validationOf(config),
     audit: auditOf(config),
+    // There for names of Redis' nodes; where there are none it does nothing.
+    dns: dnsOptions(),
     redis: redisOf(gateway, hosts),
     cache: cacheOf(gateway),
     breaker: breakerOf(gateway),

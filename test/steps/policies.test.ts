@@ -56,7 +56,7 @@ describe('Redis', () => {
     });
   });
 
-  it('names of /etc/hosts become addresses: nginx does not look there', () => {
+  it('names of /etc/hosts become addresses: no DNS server knows them', () => {
     const hosts = hostsIn('127.0.0.1\tlocalhost # me\n::1 localhost ip6-localhost\n\n#10.0.0.1 no\n10.0.0.9 redis r\n');
     expect(nodeOf('localhost:6379', hosts)).toEqual({ host: '127.0.0.1', port: 6379 });
     expect(nodeOf('ip6-localhost:1', hosts)).toEqual({ host: '[::1]', port: 1 });

@@ -1,4 +1,4 @@
--- Peers by name. One worker looks the names of the settings up in the background; what it learned lies in shared memory,
+-- Peers and Redis by name. One worker looks the names of the settings up in the background; what it learned lies in shared memory,
 -- and the other workers take the settings up anew when that changes. A name keeps the addresses it had when its servers
 -- do not answer, or answer with none: engines that still serve are not forgotten for a DNS server's sake.
 local cjson = require "cjson.safe"
@@ -42,8 +42,8 @@ end
 
 local function spread(settings, peer, add)
   if message.is_address(peer.host) then return add((peer.host:gsub("^[^%[]*:.*$", "[%0]"))) end
-  local name = message.name(peer.host) or error("no address and no name: " .. peer.host, 0)
-  if not settings.dns then error("peer " .. name .. ": without dns there are no names", 0) end
+  local name = message.name(peer.host) or error("no address and no name: " .. tostring(peer.host), 0)
+  if not settings.dns then error(name .. ": without dns there are no names", 0) end
   settings.names[name] = true
   for _, address in ipairs(addresses(known(name))) do add(address, name) end
 end
@@ -62,13 +62,31 @@ function M.peers(settings, given)
   return list
 end
 
---- As M.peers, for every version's.
+--- Nodes of Redis by address, where they are named. A name that is not known yet stays: nginx cannot connect to it, and
+--- says so at once.
+local function redis_nodes(settings, given)
+  local list = {}
+  for _, node in ipairs(given) do
+    if message.is_address(node.host) then
+      list[#list + 1] = node
+    else
+      local before = #list
+      spread(settings, node, function(host) list[#list + 1] = { host = host, port = node.port } end)
+      if #list == before then list[1 + before] = node end
+    end
+  end
+  return list
+end
+
+--- As M.peers, for every version's, and for the nodes of Redis.
 function M.expand(settings)
   settings.names = {}
   if settings.dns then shape.check(settings.dns, whole, "dns") end
   for _, model in ipairs(settings.models) do
     for _, version in ipairs(model.versions) do version.peers = M.peers(settings, version.peers) end
   end
+  local redis = settings.redis
+  if redis and type(redis.nodes) == "table" then redis.nodes = redis_nodes(settings, redis.nodes) end
 end
 
 --- @return the new lists and the shorter of their times, or nil and why; a family without an answer keeps what it had

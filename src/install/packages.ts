@@ -64,6 +64,24 @@ export function install(distribution: Distribution, packages: readonly Package[]
   };
 }
 
+// $1: the record; $2: the names. What was there before us stays.
+export const removeScript = `set -eu
+[ -e "$1" ] || exit 0
+ours=
+for name in $2; do ! grep -qxF -- "$name" "$1" || ours="$ours $name"; done
+[ -n "$ours" ] || exit 0
+if command -v apt-get >/dev/null; then apt-mark unhold $ours >/dev/null 2>&1 || true; apt-get purge -y -o DPkg::Lock::Timeout=600 $ours
+else dnf remove -y --noautoremove --disableexcludes=all $ours; fi
+for name in $ours; do grep -vxF -- "$name" "$1" >"$1.new" || true; mv -f "$1.new" "$1"; done`;
+
+/** Takes away those of the packages that we brought. */
+export const remove = (packages: readonly Package[]): Command => ({
+  argv: ['sh', '-c', removeScript, 'remove', madePackages, packages.map(({ name }) => name).join(' ')],
+  sudo: true,
+  env: noise,
+  timeoutMs: minutes(15),
+});
+
 export const repositoryId = ({ name }: Pick<Repository, 'name'>): string => `deepseek-deploy-${name}`;
 
 /** Prints `name version` of each that is installed. */

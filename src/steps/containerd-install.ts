@@ -5,7 +5,7 @@ import { versions } from '../install/pins.js';
 import { say } from '../say.js';
 import type { World } from '../world.js';
 import { ask } from './at-node.js';
-import { areInstalled, installAll } from './installed.js';
+import { areInstalled, installAll, removeAll } from './installed.js';
 import type { Machine, NodeStep } from './machine.js';
 import { repositoryFor } from './repositories.js';
 
@@ -45,4 +45,6 @@ export const containerdInstall: NodeStep = {
     await refuseRunningContainers(machine, world);
     return [installAll('containerd.install', packages, machine, repositoryFor('docker', machine))];
   },
+  undo: async (machine) => [removeAll('containerd.install', packages, machine)],
+  leaves: say('images and containers in /var/lib/containerd', '/var/lib/containerd 中的镜像与容器'),
 };

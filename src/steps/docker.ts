@@ -3,7 +3,7 @@ import type { Package } from '../install/packages.js';
 import { versions } from '../install/pins.js';
 import { say } from '../say.js';
 import { ask, asRoot, run } from './at-node.js';
-import { installAll, lacking } from './installed.js';
+import { installAll, lacking, removeAll } from './installed.js';
 import type { NodeStep } from './machine.js';
 import { repositoryFor } from './repositories.js';
 
@@ -30,4 +30,6 @@ export const docker: NodeStep = {
     installAll('docker.install', packages, machine, repositoryFor('docker', machine)),
     run(asRoot('systemctl enable -q docker && systemctl start docker', [], 120_000)),
   ],
+  undo: async (machine) => [removeAll('docker.install', packages, machine)],
+  leaves: say('images and volumes in /var/lib/docker', '/var/lib/docker 中的镜像与卷'),
 };

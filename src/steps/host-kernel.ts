@@ -10,9 +10,10 @@ import {
   sysctlText,
   wrong,
 } from '../install/kernel.js';
+import { installFailed } from '../install/packages.js';
 import { say } from '../say.js';
 import type { World } from '../world.js';
-import { ask, asRoot, run } from './at-node.js';
+import { ask, asRoot, inContainer, run, systemOf } from './at-node.js';
 import type { NodeStep } from './machine.js';
 
 const settings = async (world: World): Promise<ReadonlyMap<string, number>> =>
@@ -20,6 +21,11 @@ const settings = async (world: World): Promise<ReadonlyMap<string, number>> =>
 
 /** What is built in cannot be loaded, and need not be: the settings tell. */
 const load = 'for module; do modprobe "$module" 2>/dev/null || true; done';
+
+// Images of RHEL 10 for clouds come without the package that has them.
+const extraScript = `for module in br_netfilter xt_comment xt_conntrack vxlan; do
+  modprobe -n -q "$module" || { dnf install -y "kernel-modules-extra-$(uname -r)"; exit; }
+done`;
 
 export const hostKernel: NodeStep = {
   id: 'host.kernel',
@@ -29,8 +35,10 @@ export const hostKernel: NodeStep = {
     const [is, text] = await Promise.all([settings(world), world.files.readIfAny(modulesFile)]);
     return wrong(is).length === 0 && text === modulesText;
   },
-  async apply(_, world) {
+  async apply(machine, world) {
+    const bare = systemOf(machine).family === 'dnf' && !inContainer(machine);
     return [
+      ...(bare ? [run(asRoot(extraScript, [], 600_000), installFailed('host.kernel', machine.name))] : []),
       { kind: 'write', path: modulesFile, mode: 0o644, content: modulesText },
       run(asRoot(load, modules)),
       { kind: 'write', path: sysctlFile, mode: 0o644, content: sysctlText(await settings(world)) },

@@ -27,4 +27,5 @@ export const hostPrograms: NodeStep = {
       ),
     ];
   },
+  leaves: say('small programs of the system, such as socat and conntrack', '系统小工具，例如 socat、conntrack'),
 };

@@ -24,4 +24,5 @@ export const hostTime: NodeStep = {
       run(asRoot(`systemctl enable --now ${system.family === 'apt' ? 'chrony' : 'chronyd'}`)),
     ];
   },
+  leaves: say('chrony', 'chrony'),
 };

@@ -1,5 +1,13 @@
 /** A step whose effect is that packages are there, each in its version. */
-import { install, installedCommand, installFailed, missing, type Package, readInstalled } from '../install/packages.js';
+import {
+  install,
+  installedCommand,
+  installFailed,
+  missing,
+  type Package,
+  readInstalled,
+  remove,
+} from '../install/packages.js';
 import type { Repository } from '../install/sources.js';
 import type { Action } from '../plan/step.js';
 import type { World } from '../world.js';
@@ -23,3 +31,7 @@ export const areInstalled = async (packages: readonly Package[], machine: Machin
 /** All of them: a package of the same making fits its siblings. */
 export const installAll = (id: string, packages: readonly Package[], machine: Machine, from?: Repository): Action =>
   run(install(systemOf(machine), packages, from), installFailed(id, machine.name));
+
+/** Those of them that were not there before us. */
+export const removeAll = (id: string, packages: readonly Package[], machine: Machine): Action =>
+  run(remove(packages), installFailed(id, machine.name));

@@ -2,14 +2,15 @@
 import type { Kubernetes } from '../config/kubernetes.js';
 import type { Package } from '../install/packages.js';
 import { say } from '../say.js';
-import { ask, asRoot, run, systemOf } from './at-node.js';
-import { installAll, lacking } from './installed.js';
+import { ask, asRoot, run } from './at-node.js';
+import { installAll, lacking, removeAll } from './installed.js';
 import type { NodeStep } from './machine.js';
 import { repositoryFor } from './repositories.js';
 
 /** kubeadm no longer brings crictl, kubelet brings the CNI plugins of others (kubernetes-cni). */
 const packages = ({ version }: Kubernetes): readonly Package[] => [
   ...['kubelet', 'kubeadm', 'kubectl'].map((name) => ({ name, version })),
+  { name: 'kubernetes-cni' },
   { name: 'cri-tools' },
 ];
 
@@ -41,6 +42,5 @@ export const kubernetesPackages: NodeStep = {
     // Until kubeadm has spoken to it, it starts and fails over and over; that is how it waits.
     run(asRoot('systemctl enable -q kubelet')),
   ],
-  undo: async (machine) =>
-    systemOf(machine).family === 'apt' ? [run(asRoot('apt-mark unhold "$@" || true', held))] : [],
+  undo: async (machine) => [removeAll('kubernetes.packages', packages(machine.cluster.settings), machine)],
 };

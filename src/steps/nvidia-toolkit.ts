@@ -4,7 +4,7 @@ import { toolkitPackages } from '../install/nvidia.js';
 import { say } from '../say.js';
 import { ask, asRoot, containerdWish, run } from './at-node.js';
 import { containerdDump, restartContainerd } from './containerd-configure.js';
-import { areInstalled, installAll } from './installed.js';
+import { areInstalled, installAll, removeAll } from './installed.js';
 import type { Machine, NodeStep } from './machine.js';
 import { repositoryFor } from './repositories.js';
 
@@ -41,5 +41,8 @@ export const nvidiaToolkit: NodeStep = {
       run(asRoot(dockerConfigure, [], 120_000)),
     ];
   },
-  undo: async () => [{ kind: 'remove', path: nvidiaFile }],
+  undo: async (machine) => [
+    { kind: 'remove', path: nvidiaFile },
+    removeAll('nvidia.toolkit', packages(machine), machine),
+  ],
 };

@@ -3,6 +3,7 @@ import { containerdConfigure } from '../steps/containerd-configure.js';
 import { containerdInstall } from '../steps/containerd-install.js';
 import { docker } from '../steps/docker.js';
 import { gpuDevicePlugin, gpuMetrics } from '../steps/gpu.js';
+import { hostFirewall } from '../steps/host-firewall.js';
 import { hostKernel } from '../steps/host-kernel.js';
 import { hostPrograms } from '../steps/host-programs.js';
 import { hostSwap } from '../steps/host-swap.js';
@@ -26,6 +27,7 @@ export const kubernetesSteps: readonly NodeStep[] = [
   hostKernel,
   hostSwap,
   hostTime,
+  hostFirewall,
   repositories,
   nvidiaDriver,
   containerdInstall,

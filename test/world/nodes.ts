@@ -22,6 +22,8 @@ export interface NodeState {
   readonly held: Set<string>;
   readonly absent: Set<string>;
   readonly loaded: Set<string>;
+  /** Ranges it lets through. */
+  readonly firewall: Set<string>;
   /** Of what was fetched: the fingerprint of a key, the hash of a manifest. */
   readonly keys: Map<string, string>;
   readonly sysctl: Map<string, number>;
@@ -62,6 +64,7 @@ const bare = (name: string, apt: boolean): NodeState => ({
   held: new Set(),
   absent: new Set(programs.map((program) => program.name)),
   loaded: new Set(),
+  firewall: new Set(),
   keys: new Map(),
   sysctl: new Map([
     ['net.ipv4.ip_forward', 0],
@@ -101,6 +104,18 @@ type Script = (
 
 /** By a piece of their text; the first that fits. */
 const scripts: readonly (readonly [string, Script])[] = [
+  [
+    '--query-source="$range"',
+    (args, _, { firewall }) => ({ stdout: args.filter((one) => !firewall.has(one)).join('\n') }),
+  ],
+  [
+    '--add-source="$range"',
+    ([, ...ranges], _, { firewall }) => {
+      for (const range of ranges) firewall.add(range);
+      return {};
+    },
+  ],
+  ['kernel-modules-extra', () => ({})],
   [
     'command -v "$name" >/dev/null 2>&1 || echo "$name"',
     (args, _, { absent }) => ({ stdout: args.filter((one) => absent.has(one)).join('\n') }),

@@ -42,7 +42,7 @@ export const hostChecks: readonly NodeCheck<Patient>[] = [
 export const surveyChecks: readonly NodeCheck<Survey>[] = [...togetherChecks, ...clusterChecks, ...offerChecks];
 
 /** What the diagnosis of GPUs may find; about an output that somebody pasted it has more to say. */
-const pastedOnly = new Set(['gpu.help-text', 'gpu.bad-query', 'gpu.partial', 'gpu.truncated']);
+const pastedOnly = new Set(['gpu.help-text', 'gpu.bad-query', 'gpu.partial']);
 const diagnosisIds = [...Object.keys(remedies), ...[...faultChecks, ...noteChecks].map(({ id }) => id)];
 export const gpuIds: readonly string[] = ['gpu.health', ...new Set(diagnosisIds)].filter((id) => !pastedOnly.has(id));
 

@@ -16,7 +16,10 @@ const running = nodeCheck<Patient>(
     if (patient.phase !== 'after') return patient.phase === undefined ? undefined : 'aside';
     if (kubelet === undefined) return undefined;
     if (!kubelet.active) {
-      const line = patient.facts.journal?.at(-1);
+      const line = patient.facts.journal
+        ?.filter((one) => one.startsWith('kubelet: '))
+        .at(-1)
+        ?.slice('kubelet: '.length);
       return {
         found: say(
           `The kubelet does not run${quoted(line)}`,

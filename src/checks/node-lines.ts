@@ -35,7 +35,7 @@ function sumOf(outcomes: readonly NodeOutcome[], pen: Pen): string {
 }
 
 interface Block {
-  readonly well: boolean;
+  readonly worst: 'ok' | 'warned' | 'failed';
   readonly heading: string;
   /** How many checks are well, and how many not known. */
   readonly sum: string;
@@ -52,7 +52,9 @@ function blockOf(heading: string, outcomes: readonly NodeOutcome[], phase: Phase
     ...problems.flatMap((one) => problemLines(one, pen)),
     ...(forInit.length > 0 ? [`  ${pen.paint.dim(pen.text(say(`init sees to: ${en}`, `init 会处理：${zh}`)))}`] : []),
   ];
-  return { well: problems.length === 0, heading, sum: sumOf(outcomes, pen), body };
+  const states = problems.map(stands);
+  const worst = states.includes('failed') ? 'failed' : states.length > 0 ? 'warned' : 'ok';
+  return { worst, heading, sum: sumOf(outcomes, pen), body };
 }
 
 function headingOf({ name, address, facts, unreachable }: NodeView, pen: Pen): string[] {
@@ -65,6 +67,12 @@ function headingOf({ name, address, facts, unreachable }: NodeView, pen: Pen): s
   ];
 }
 
+const marks: Readonly<Record<Block['worst'], (pen: Pen) => string>> = {
+  ok: ({ paint }) => paint.good('✓'),
+  warned: ({ paint }) => paint.warn('!'),
+  failed: ({ paint }) => paint.bad('✗'),
+};
+
 /** Hosts of which the same is to be said stand together: fifty that are alike take one explanation. */
 function together(blocks: readonly Block[], pen: Pen): string[] {
   const groups = new Map<string, Block[]>();
@@ -73,10 +81,7 @@ function together(blocks: readonly Block[], pen: Pen): string[] {
     groups.set(said, [...(groups.get(said) ?? []), block]);
   }
   return [...groups.values()].flatMap((group) => [
-    ...group.map(
-      ({ well, heading, sum }) =>
-        `${well ? pen.paint.good('✓') : pen.paint.bad('•')} ${heading}  ${pen.paint.dim(sum)}`,
-    ),
+    ...group.map(({ worst, heading, sum }) => `${marks[worst](pen)} ${heading}  ${pen.paint.dim(sum)}`),
     ...group[0]!.body,
   ]);
 }

@@ -136,11 +136,21 @@ echo asked`,
   },
 };
 
-/** What the kubelet and containerd complained of in the last ten minutes, each line once. */
+const complaints =
+  'RuntimeService|sandbox image|x509|certificate|identity of the API Server|cgroup v1|failCgroupV1|no runtime for|find plugin|subnet.env|NVML|swap|cgroup driver|no space left|kernel release|failed to run Kubelet|failed to validate';
+
+/**
+ * What the kubelet and containerd complain of, 'kubelet: …' and 'containerd: …', each line once: of the last three
+ * minutes, in which a fault that lasts is told again and again, and what a kubelet that does not run said at the last.
+ */
 export const journal: Question<string[]> = {
   // Without root journalctl shows one's own lines alone, and says nothing of the others.
   shell: `[ "$(id -u)" = 0 ] && command -v journalctl >/dev/null || exit 127
-journalctl -q --no-pager -o cat --since -10min -u kubelet -u containerd -n 3000 | grep -E "RuntimeService|sandbox image|x509|certificate|identity of the API Server|cgroup v1|failCgroupV1|no runtime for|find plugin|subnet.env|NVML|swap|cgroup driver|no space left|plugin not initialized|kernel release|failed to run Kubelet|failed to validate" | cut -c 1-400 | tail -n 60`,
+for u in containerd kubelet; do
+  journalctl -q --no-pager -o cat --since -3min -u "$u" -n 2000 | grep -E "${complaints}" | cut -c 1-400 | tail -n 40 | sed "s/^/$u: /"
+done
+systemctl is-active -q kubelet || journalctl -q --no-pager -o cat -u kubelet -n 200 | grep -E '^E[0-9]{4} |[Ee]rr(or)?[=:]|failed' | cut -c 1-400 | tail -n 3 | sed "s/^/kubelet: /"
+exit 0`,
   seconds: 10,
-  read: ({ text, code }) => (code <= 1 ? [...new Set(linesOf(text))] : undefined),
+  read: ({ text, code }) => (code === 0 ? [...new Set(linesOf(text))] : undefined),
 };

@@ -257,7 +257,7 @@ const rows: readonly Row[] = [
     () =>
       gpu({
         kubelet: replacing('active: active', 'active: failed'),
-        journal: 'failed to run Kubelet: running with swap on is not supported',
+        journal: 'kubelet: failed to run Kubelet: running with swap on is not supported\ncontainerd: another',
       }),
     'kubelet.running',
     /swap on is not supported/,

@@ -114,7 +114,7 @@ describe('over ssh', () => {
     const lines = text.split('\n');
     const at = lines.findIndex((line) => line.includes('gpu-1'));
     expect(lines.slice(at, at + 5)).toEqual([
-      expect.stringMatching(/^• gpu-1/),
+      expect.stringMatching(/^✗ gpu-1/),
       '  ✗ Swap is on (/dev/sda3): the kubelet does not start  host.swap',
       expect.stringMatching(/^ {4}→ swapoff -a/),
       expect.stringMatching(/^ {2}! nvidia-container-runtime is in mode legacy.* {2}cri\.cdi$/),

@@ -1,80 +1,14 @@
 /** Real hosts, broken for real: doctor says what is wrong, over ssh, and says nothing once it is mended. */
-import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openSsh, type Ssh, type SshHost } from '../../src/hosts/ssh.js';
 import { sh } from '../hosts-contract/contract.js';
-import { type Machine, type Machines, machines, traces } from './machines.js';
+import { type Doctor, doctorHere, machineLine, type Said } from './doctor.js';
+import { type Machines, machines, traces } from './machines.js';
 
-const root = join(import.meta.dirname, '../..');
-const folder = mkdtempSync(`${tmpdir()}/dd-doctor-`);
 let two: Machines;
 let ssh: Ssh;
 let first: SshHost;
 let second: SshHost;
-
-const machineLine = ({ name, address, target }: Machine, role: string, user: 'root' | 'stranger' = 'root'): string =>
-  `    ${name}: {address: ${address}, user: ${user}, roles: [${role}], identityFile: ${target().identityFile}}`;
-
-function config(lines: readonly string[], more = ''): string {
-  const file = `${folder}/deepseek.yaml`;
-  // These hosts have the control groups of the machine they are on.
-  const kubernetes = `kubernetes: {allowCgroupV1: true${more}}`;
-  writeFileSync(
-    file,
-    `version: 1\nhosts:\n  acceptNewHostKeys: true\n  machines:\n${lines.join('\n')}\n${kubernetes}\n`,
-  );
-  return file;
-}
-
-interface Said {
-  readonly exit: number;
-  /** 'host-1:net.ports', ':hosts.hostname', with what was found. */
-  readonly failed: Readonly<Record<string, string>>;
-  readonly warned: Readonly<Record<string, string>>;
-  readonly forInit: readonly string[];
-}
-
-interface Check {
-  readonly id: string;
-  readonly state: string;
-  readonly found?: string;
-  readonly byInit?: true;
-}
-
-/** The command itself, as somebody types it. */
-async function doctor(file: string): Promise<Said> {
-  const { code, stdout, stderr } = await new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {
-    const words = ['src/main.ts', 'doctor', '--json', '--config', file];
-    const env = { ...process.env, DEEPSEEK_DEPLOY_HOME: `${folder}/home` };
-    const child = execFile(
-      `${root}/node_modules/.bin/tsx`,
-      words,
-      { cwd: root, env, maxBuffer: 1 << 26 },
-      (_, out, err) => resolve({ code: child.exitCode ?? -1, stdout: out, stderr: err }),
-    );
-  });
-  if (!stdout.startsWith('{')) throw new Error(`${code}: ${stderr}`);
-  const { hosts, together } = JSON.parse(stdout) as { hosts: { name: string; checks: Check[] }[]; together: Check[] };
-  const all = [
-    ...hosts.flatMap(({ name, checks }) => checks.map((check) => ({ name, ...check }))),
-    ...together.map((check) => ({ name: '', ...check })),
-  ];
-  const of = (state: string) =>
-    Object.fromEntries(
-      all
-        .filter((one) => one.state === state && !one.byInit)
-        .map(({ name, id, found = '' }) => [`${name}:${id}`, found]),
-    );
-  return {
-    exit: code,
-    failed: of('failed'),
-    warned: of('warned'),
-    forInit: all.filter(({ byInit }) => byInit).map(({ name, id }) => `${name}:${id}`),
-  };
-}
 
 async function must(host: SshHost, script: string): Promise<string> {
   const result = await host.run({ ...sh(script), timeoutMs: 120_000 });
@@ -82,9 +16,13 @@ async function must(host: SshHost, script: string): Promise<string> {
   return result.stdout.trim();
 }
 
-const both = (): string => config([machineLine(two.hosts[0]!, 'control-plane'), machineLine(two.hosts[1]!, 'worker')]);
+let doctor: Doctor;
+
+const both = (): Promise<Said> =>
+  doctor.look([machineLine(two.hosts[0]!, 'control-plane'), machineLine(two.hosts[1]!, 'worker')]);
 
 beforeAll(async () => {
+  doctor = doctorHere();
   two = await machines(2);
   ssh = openSsh(two.settings, process.env);
   [first, second] = two.hosts.map((machine) => ssh.host(machine.target())) as [SshHost, SshHost];
@@ -93,20 +31,20 @@ beforeAll(async () => {
 afterAll(async () => {
   await ssh?.close();
   await two?.close();
-  rmSync(folder, { recursive: true, force: true });
+  doctor?.close();
   expect(traces()).toEqual([]);
 });
 
 describe('two fresh hosts', () => {
   it('nothing stands against them', async () => {
-    const said = await doctor(both());
+    const said = await both();
     expect(said).toMatchObject({ exit: 0, failed: {}, warned: { 'host-1:host.cgroup2': expect.any(String) } });
     expect(said.forInit).toContain('host-1:host.programs');
   });
 
   it('in few lines', async () => {
     const startedAt = performance.now();
-    await doctor(both());
+    await both();
     console.log(`doctor over ssh, two hosts: ${Math.round((performance.now() - startedAt) / 100) / 10} s`);
   });
 });
@@ -201,7 +139,7 @@ describe('broken for real', () => {
     const host = on === 1 ? first : second;
     await must(host, broken);
     try {
-      const { exit, failed } = await doctor(both());
+      const { exit, failed } = await both();
       expect(exit).toBe(1);
       expect(failed).toEqual(
         Object.fromEntries(Object.entries(says).map(([id, text]) => [id, expect.stringMatching(text)])),
@@ -215,7 +153,7 @@ describe('broken for real', () => {
     const [one, other] = [await must(first, 'cat /etc/machine-id'), await must(second, 'cat /etc/machine-id')];
     await must(second, `echo ${one} >/etc/machine-id`);
     try {
-      expect((await doctor(both())).failed).toEqual({ ':hosts.machine-id': expect.stringContaining(one) });
+      expect((await both()).failed).toEqual({ ':hosts.machine-id': expect.stringContaining(one) });
     } finally {
       await must(second, `echo ${other} >/etc/machine-id`);
     }
@@ -227,7 +165,7 @@ describe('broken for real', () => {
       'sysctl -qw net.bridge.bridge-nf-call-iptables=0 net.ipv4.ip_forward=0 && echo "/dev/sdz none swap sw 0 0" >>/etc/fstab',
     );
     try {
-      const { exit, failed, forInit } = await doctor(both());
+      const { exit, failed, forInit } = await both();
       expect({ exit, failed }).toEqual({ exit: 0, failed: {} });
       expect(forInit).toEqual(expect.arrayContaining(['host-2:host.sysctl', 'host-2:host.swap']));
     } finally {
@@ -242,7 +180,7 @@ describe('broken for real', () => {
     const held = `open(F,q(+<),q(/var/lib/dpkg/lock-frontend)) or die; my $l=pack(q(s s l! l! i),F_WRLCK,0,0,0,0); fcntl(F,F_SETLK,$l) or die; sleep 600`;
     await must(second, `systemd-run -q --unit=locker perl -e 'use Fcntl; ${held}' && sleep 1`);
     try {
-      expect((await doctor(both())).forInit).toContain('host-2:packages.lock');
+      expect((await both()).forInit).toContain('host-2:packages.lock');
     } finally {
       await must(second, 'systemctl stop locker');
     }
@@ -257,7 +195,7 @@ describe('broken for real', () => {
       second,
       `echo 'disabled_plugins = ["cri"]' >/etc/containerd/config.toml && systemctl restart containerd`,
     );
-    const { failed, warned, forInit } = await doctor(both());
+    const { failed, warned, forInit } = await both();
     expect(failed).toEqual({});
     expect(forInit).toContain('host-2:cri.enabled');
     expect(warned['host-2:cri.version']).toMatch(/containerd 1\.6\./);
@@ -266,16 +204,17 @@ describe('broken for real', () => {
 
 describe('hosts that cannot be asked', () => {
   it('no sudo: told, and the rest of what can be seen is looked at', async () => {
-    const { exit, failed } = await doctor(
-      config([machineLine(two.hosts[0]!, 'control-plane', 'stranger'), machineLine(two.hosts[1]!, 'worker')]),
-    );
+    const { exit, failed } = await doctor.look([
+      machineLine(two.hosts[0]!, 'control-plane', 'stranger'),
+      machineLine(two.hosts[1]!, 'worker'),
+    ]);
     expect(exit).toBe(1);
     expect(failed).toEqual({ 'host-1:host.sudo': expect.stringContaining('password') });
   });
 
   it('one that is not there does not keep the other from being looked at', async () => {
     const third = `    host-9: {address: ${two.hosts[0]!.address.replace(/\d+$/, '99')}, user: root}`;
-    const { exit, failed, forInit } = await doctor(config([machineLine(two.hosts[0]!, 'control-plane'), third]));
+    const { exit, failed, forInit } = await doctor.look([machineLine(two.hosts[0]!, 'control-plane'), third]);
     expect(exit).toBe(1);
     expect(Object.keys(failed)).toEqual(['host-9:host.reach']);
     expect(forInit).toContain('host-1:host.programs');

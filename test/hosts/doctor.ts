@@ -1,0 +1,84 @@
+/** The command `doctor`, as somebody types it, on test hosts. */
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Machine } from './machines.js';
+
+const root = join(import.meta.dirname, '../..');
+
+export const machineLine = (
+  { name, address, target }: Machine,
+  role: string,
+  user: 'root' | 'stranger' = 'root',
+): string =>
+  `    ${name}: {address: ${address}, user: ${user}, roles: [${role}], identityFile: ${target().identityFile}}`;
+
+export interface Said {
+  readonly exit: number;
+  /** 'host-1:net.ports', ':hosts.hostname', with what was found. */
+  readonly failed: Readonly<Record<string, string>>;
+  readonly warned: Readonly<Record<string, string>>;
+  readonly forInit: readonly string[];
+}
+
+interface Check {
+  readonly id: string;
+  readonly state: string;
+  readonly found?: string;
+  readonly byInit?: true;
+}
+
+export interface Doctor {
+  /** @param machines lines of `hosts.machines` */
+  look(machines: readonly string[]): Promise<Said>;
+  close(): void;
+}
+
+export function doctorHere(): Doctor {
+  const folder = mkdtempSync(`${tmpdir()}/dd-doctor-`);
+  const file = `${folder}/deepseek.yaml`;
+  return {
+    look(machines) {
+      // These hosts have the control groups of the machine they are on.
+      const rest = 'kubernetes: {allowCgroupV1: true}';
+      writeFileSync(
+        file,
+        `version: 1\nhosts:\n  acceptNewHostKeys: true\n  machines:\n${machines.join('\n')}\n${rest}\n`,
+      );
+      return type(['doctor', '--json', '--config', file], folder);
+    },
+    close: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
+
+async function type(line: readonly string[], folder: string): Promise<Said> {
+  const { code, stdout, stderr } = await new Promise<{ code: number; stdout: string; stderr: string }>((resolve) => {
+    const words = ['src/main.ts', ...line];
+    const env = { ...process.env, DEEPSEEK_DEPLOY_HOME: `${folder}/home` };
+    const child = execFile(
+      `${root}/node_modules/.bin/tsx`,
+      words,
+      { cwd: root, env, maxBuffer: 1 << 26 },
+      (_, out, err) => resolve({ code: child.exitCode ?? -1, stdout: out, stderr: err }),
+    );
+  });
+  if (!stdout.startsWith('{')) throw new Error(`${code}: ${stderr}`);
+  const { hosts, together } = JSON.parse(stdout) as { hosts: { name: string; checks: Check[] }[]; together: Check[] };
+  const all = [
+    ...hosts.flatMap(({ name, checks }) => checks.map((check) => ({ name, ...check }))),
+    ...together.map((check) => ({ name: '', ...check })),
+  ];
+  const of = (state: string) =>
+    Object.fromEntries(
+      all
+        .filter((one) => one.state === state && !one.byInit)
+        .map(({ name, id, found = '' }) => [`${name}:${id}`, found]),
+    );
+  return {
+    exit: code,
+    failed: of('failed'),
+    warned: of('warned'),
+    forInit: all.filter(({ byInit }) => byInit).map(({ name, id }) => `${name}:${id}`),
+  };
+}

@@ -5,6 +5,7 @@
 -- A sealed file is one line of JSON that names the file, then pieces: four bytes of length (big-endian), nonce,
 -- ciphertext, tag. A piece belongs to its file, its number and whether it is the last. src/audit/sealed.ts reads the same.
 local chains = require "core.audit_chain"
+local claim = require "core.claim"
 local file = require "core.audit_file"
 local files = require "core.files"
 local home = require "core.home"
@@ -18,16 +19,17 @@ local dict = ngx.shared.gateway_audit
 local PIECE = 128 * 1024
 local PAUSE = 0.005 -- seconds between pieces
 local SETTLE = 3 -- seconds until the disk has most of what was written
-local LEASE = 30 -- seconds after which another worker may go on
+local LEASE = 30 -- seconds after which a claim is forgotten
 
 local M = { ENDING = ".sealed" }
+local held -- the claim of this worker, which looks after the files now
 
 local function length(n)
   return char(floor(n / 2 ^ 24), floor(n / 2 ^ 16) % 256, floor(n / 256) % 256, n % 256)
 end
 
 local function pause(seconds)
-  dict:set("sealing", ngx.worker.pid(), LEASE)
+  claim.keep(held)
   ngx.sleep(seconds or PAUSE)
   return not ngx.worker.exiting()
 end
@@ -117,14 +119,17 @@ end
 
 --- Looks at all files once; one worker does at a time.
 function M.pass(premature)
-  if premature or not dict:add("sealing", ngx.worker.pid(), LEASE) then return end
+  if premature or held then return end
+  held = claim.take(dict, "sealing", LEASE)
+  if not held then return end
   local names, err = files.list(home.audit)
   if not names then ngx.log(ngx.ERR, "audit: ", err) end
   for _, name in ipairs(names or {}) do
     local stem = name:match "^(%d+T%d+%.%d+Z%-%d+%-%x+)%.ndjson$"
     if stem and not ngx.worker.exiting() then left(stem) end
   end
-  dict:delete "sealing"
+  claim.give(held)
+  held = nil
 end
 
 --- A pass as soon as this worker comes to it.

@@ -2,6 +2,7 @@
 -- there what it had in hand and writes the lines it could not. Each worker has a region of its own, so that nobody waits
 -- for a lock. The memory is made once by the master and outlives reloads.
 local ffi = require "ffi"
+local claim = require "core.claim"
 local sys = require "core.sys"
 
 ffi.cdef [[
@@ -133,17 +134,18 @@ function M.give_up(visit)
   mine = nil
 end
 
---- One worker adopts a region; when it dies over it, the claim of the next names it, so that no two take its place.
---- @return the claims to give up afterwards, or nil while another is at it
-local function claim(region)
-  local claims, after = {}, 0
-  while true do
-    local key = "adopting:" .. region .. ":" .. after
-    claims[#claims + 1] = key
-    if dict:add(key, ngx.worker.pid(), ADOPTING) then return claims end
-    after = dict:get(key)
-    if not after or sys.alive(after) then return nil end
+local function adopt(region, pid, visit)
+  local mine_to_do = claim.take(dict, "adopting:" .. region, ADOPTING)
+  if not mine_to_do then return false end
+  -- Another may have been done with it just now, and a new worker begun there.
+  local still = dict:get("region:" .. region) == pid
+  if still then
+    local name = ffi.string(regions[region].file)
+    each(region, function(text, started, closing) visit(text, started, closing, name) end)
+    release(region)
   end
+  claim.give(mine_to_do)
+  return still
 end
 
 --- What workers that are gone had in hand.
@@ -153,14 +155,7 @@ function M.adopt(visit)
   local gone = 0
   for i = 0, arena.regions - 1 do
     local pid = dict:get("region:" .. i)
-    local claims = pid and pid ~= ngx.worker.pid() and not sys.alive(pid) and claim(i)
-    if claims then
-      local name = ffi.string(regions[i].file)
-      each(i, function(text, started, closing) visit(text, started, closing, name) end)
-      release(i)
-      for _, key in ipairs(claims) do dict:delete(key) end
-      gone = gone + 1
-    end
+    if pid and pid ~= ngx.worker.pid() and not sys.alive(pid) and adopt(i, pid, visit) then gone = gone + 1 end
   end
   return gone
 end

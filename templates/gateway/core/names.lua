@@ -62,12 +62,12 @@ function M.peers(settings, given)
   return list
 end
 
---- Nodes of Redis by address, where they are named. A name that is not known yet stays: nginx cannot connect to it, and
---- says so at once.
+--- Nodes of Redis by address, where they are named. A name that is not known (yet) stays: nginx cannot connect to it,
+--- and says so at once.
 local function redis_nodes(settings, given)
   local list = {}
   for _, node in ipairs(given) do
-    if message.is_address(node.host) then
+    if message.is_address(node.host) or not settings.dns then
       list[#list + 1] = node
     else
       local before = #list

@@ -16,7 +16,7 @@ export const flavourOf = ({ pci = [] }: Pick<HostFacts, 'pci'>): 'open' | 'close
   pci.some(({ kind, id }) => kind === 'gpu' && Number.parseInt(id, 16) < firstOpen) ? 'closed' : 'open';
 
 export interface DriverPlan {
-  /** Scripts that choose the branch before anything is installed. */
+  /** Scripts that choose the branch before anything is installed; $1: options of the package manager. */
   readonly before: readonly string[];
   readonly packages: readonly Package[];
 }
@@ -45,16 +45,16 @@ export function driverPackages(
   }
   const driver = closed ? 'cuda-drivers' : 'nvidia-open';
   if (family === 'apt') {
-    const pin = `apt-get install -y -o DPkg::Lock::Timeout=600 nvidia-driver-pinning-${branch}`;
+    const pin = `apt-get $1 install -y -o DPkg::Lock::Timeout=600 nvidia-driver-pinning-${branch}`;
     return { before: [pin], packages: named(`linux-headers-${kernel}`, driver) };
   }
   const headers = [`kernel-devel-${kernel}`, 'kernel-headers', 'gcc', 'make'];
   if (version === '9') {
     const stream = closed ? `${branch}-dkms` : `${branch}-open`;
-    return { before: [`dnf module enable -y nvidia-driver:${stream}`], packages: named(...headers, driver) };
+    return { before: [`dnf $1 module enable -y nvidia-driver:${stream}`], packages: named(...headers, driver) };
   }
   // Modules of dnf are gone in RHEL 10.
-  const lock = `dnf install -y python3-dnf-plugin-versionlock && dnf versionlock add '*nvidia*${branch}*'`;
+  const lock = `dnf $1 install -y python3-dnf-plugin-versionlock && dnf versionlock add '*nvidia*${branch}*'`;
   return { before: [lock], packages: named(...headers, driver) };
 }
 

@@ -33,21 +33,21 @@ const aptName = ({ name, version, epoch }: Package): string => {
 
 const dnfName = ({ name, version }: Package): string => (version === undefined ? name : `${name}-${version}`);
 
-// $1: the record. $2: the names, $3: what apt is asked for, $4: the names to hold.
+// $1: the record. $2: the names, $3: what apt is asked for, $4: the names to hold, $5: options of every call.
 export const aptInstall = `set -eu
 mkdir -p -m 700 "\${1%/*}"
 for name in $2; do
   [ "$(dpkg-query -W -f '\${db:Status-Status}' "$name" 2>/dev/null)" = installed ] || echo "$name" >>"$1"
 done
-get() { apt-get install -y --no-install-recommends --allow-change-held-packages -o DPkg::Lock::Timeout=600 -o Dpkg::Options::=--force-confold $3; }
-get "$@" || { apt-get update -o DPkg::Lock::Timeout=600; get "$@"; }
+get() { apt-get $5 install -y --no-install-recommends --allow-change-held-packages -o DPkg::Lock::Timeout=600 -o Dpkg::Options::=--force-confold $3; }
+get "$@" || { apt-get $5 update -o DPkg::Lock::Timeout=600; get "$@"; }
 [ -z "$4" ] || apt-mark hold $4`;
 
 // The same; $4: the repository whose packages are kept out of upgrades.
 export const dnfInstall = `set -eu
 mkdir -p -m 700 "\${1%/*}"
 for name in $2; do rpm -q --quiet --whatprovides "$name" || echo "$name" >>"$1"; done
-dnf install -y --setopt=install_weak_deps=False --allowerasing \${4:+"--disableexcludes=$4"} $3`;
+dnf $5 install -y --setopt=install_weak_deps=False --allowerasing \${4:+"--disableexcludes=$4"} $3`;
 
 /** @param from the repository they come from, where it is one of ours */
 export function install(distribution: Distribution, packages: readonly Package[], from?: Repository): Command {
@@ -57,7 +57,17 @@ export function install(distribution: Distribution, packages: readonly Package[]
   const keep = apt ? names.filter((name) => from?.held.includes(name)).join(' ') : from ? repositoryId(from) : '';
   const script = apt ? aptInstall : dnfInstall;
   return {
-    argv: ['sh', '-c', script, 'install', madePackages, names.join(' '), asked.join(' '), keep],
+    argv: [
+      'sh',
+      '-c',
+      script,
+      'install',
+      madePackages,
+      names.join(' '),
+      asked.join(' '),
+      keep,
+      onlyOf(distribution, from),
+    ],
     sudo: true,
     env: noise,
     timeoutMs: minutes(30),
@@ -81,6 +91,15 @@ export const remove = (packages: readonly Package[]): Command => ({
   env: noise,
   timeoutMs: minutes(15),
 });
+
+/** Options by which a bundle's repository alone is asked: no other may be reachable. */
+export function onlyOf({ family }: Distribution, from: Repository | undefined): string {
+  if (from?.name !== 'bundle') return '';
+  const id = repositoryId(from);
+  return family === 'apt'
+    ? `-o Dir::Etc::SourceList=/etc/apt/sources.list.d/${id}.sources -o Dir::Etc::SourceParts=/dev/null`
+    : `--disablerepo=* --enablerepo=${id}`;
+}
 
 export const repositoryId = ({ name }: Pick<Repository, 'name'>): string => `deepseek-deploy-${name}`;
 

@@ -1,7 +1,7 @@
 /** A package repository on a host: its key, checked by fingerprint, and the file that names it. */
 import type { Command } from '../command.js';
 import type { Distribution } from './distribution.js';
-import { repositoryId } from './packages.js';
+import { onlyOf, repositoryId } from './packages.js';
 import type { Repository } from './sources.js';
 
 const head = '# Written by deepseek-deploy; `deepseek-deploy reset` removes it.\n';
@@ -102,10 +102,16 @@ export const bringBack = ({ family }: Distribution): Command => ({
   sudo: true,
 });
 
-/** Reads the lists of what there is anew. */
-export const refresh = ({ family }: Distribution): Command => ({
-  argv: family === 'apt' ? ['apt-get', 'update', '-o', 'DPkg::Lock::Timeout=600'] : ['dnf', 'makecache', '-y'],
-  sudo: true,
-  env: { LC_ALL: 'C.UTF-8' },
-  timeoutMs: 600_000,
-});
+/** Reads the lists of what there is anew. @param from of a bundle alone */
+export function refresh(distribution: Distribution, from?: Repository): Command {
+  const only = onlyOf(distribution, from).split(' ').filter(Boolean);
+  return {
+    argv:
+      distribution.family === 'apt'
+        ? ['apt-get', ...only, 'update', '-o', 'DPkg::Lock::Timeout=600']
+        : ['dnf', ...only, 'makecache', '-y'],
+    sudo: true,
+    env: { LC_ALL: 'C.UTF-8' },
+    timeoutMs: 600_000,
+  };
+}

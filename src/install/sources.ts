@@ -18,8 +18,8 @@ export interface Sources {
   /** Of raw files of GitHub. */
   readonly manifests: string;
   /**
-   * A folder on each host that holds all there is need of: packages/ (an apt or dnf repository) and images/ (OCI
-   * archives). Nothing else is asked then, and whoever put it there has checked it.
+   * A folder on each host that holds all there is need of: packages/ (an apt or dnf repository), images/ (OCI archives)
+   * and images.txt (their names, one a line). Nothing else is asked then, and whoever put it there has checked it.
    */
   readonly bundle?: string;
 }

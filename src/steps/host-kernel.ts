@@ -10,10 +10,11 @@ import {
   sysctlText,
   wrong,
 } from '../install/kernel.js';
-import { installFailed } from '../install/packages.js';
+import { installFailed, onlyOf } from '../install/packages.js';
 import { say } from '../say.js';
 import type { World } from '../world.js';
 import { ask, asRoot, inContainer, run, systemOf } from './at-node.js';
+import { bundleOf } from './bundle.js';
 import type { NodeStep } from './machine.js';
 
 const settings = async (world: World): Promise<ReadonlyMap<string, number>> =>
@@ -22,9 +23,9 @@ const settings = async (world: World): Promise<ReadonlyMap<string, number>> =>
 /** What is built in cannot be loaded, and need not be: the settings tell. */
 const load = 'for module; do modprobe "$module" 2>/dev/null || true; done';
 
-// Images of RHEL 10 for clouds come without the package that has them.
+// Images of RHEL 10 for clouds come without the package that has them. $1: options of dnf.
 const extraScript = `for module in br_netfilter xt_comment xt_conntrack vxlan; do
-  modprobe -n -q "$module" || { dnf install -y "kernel-modules-extra-$(uname -r)"; exit; }
+  modprobe -n -q "$module" || { dnf $1 install -y "kernel-modules-extra-$(uname -r)"; exit; }
 done`;
 
 export const hostKernel: NodeStep = {
@@ -38,7 +39,14 @@ export const hostKernel: NodeStep = {
   async apply(machine, world) {
     const bare = systemOf(machine).family === 'dnf' && !inContainer(machine);
     return [
-      ...(bare ? [run(asRoot(extraScript, [], 600_000), installFailed('host.kernel', machine.name))] : []),
+      ...(bare
+        ? [
+            run(
+              asRoot(extraScript, [onlyOf(systemOf(machine), bundleOf(machine))], 600_000),
+              installFailed('host.kernel', machine.name),
+            ),
+          ]
+        : []),
       { kind: 'write', path: modulesFile, mode: 0o644, content: modulesText },
       run(asRoot(load, modules)),
       { kind: 'write', path: sysctlFile, mode: 0o644, content: sysctlText(await settings(world)) },

@@ -4,6 +4,7 @@ import { absentScript, packagesFor, programs } from '../install/programs.js';
 import { say } from '../say.js';
 import type { World } from '../world.js';
 import { ask, run, systemOf } from './at-node.js';
+import { bundleOf } from './bundle.js';
 import type { NodeStep } from './machine.js';
 
 const absent = async (world: World): Promise<readonly string[]> =>
@@ -22,6 +23,7 @@ export const hostPrograms: NodeStep = {
         install(
           system,
           names.map((name) => ({ name })),
+          bundleOf(machine),
         ),
         installFailed('host.programs', machine.name),
       ),

@@ -2,6 +2,7 @@
 import { install, installFailed } from '../install/packages.js';
 import { say } from '../say.js';
 import { ask, asRoot, inContainer, run, systemOf } from './at-node.js';
+import { bundleOf } from './bundle.js';
 import type { NodeStep } from './machine.js';
 
 /** Status 0 where something keeps the clock. */
@@ -20,7 +21,7 @@ export const hostTime: NodeStep = {
   async apply(machine) {
     const system = systemOf(machine);
     return [
-      run(install(system, [{ name: 'chrony' }]), installFailed('host.time', machine.name)),
+      run(install(system, [{ name: 'chrony' }], bundleOf(machine)), installFailed('host.time', machine.name)),
       run(asRoot(`systemctl enable --now ${system.family === 'apt' ? 'chrony' : 'chronyd'}`)),
     ];
   },

@@ -1,10 +1,12 @@
 /** The NVIDIA driver: asked for an answer; installed only when the configuration says so, and then with a reboot. */
 import { UserError } from '../errors.js';
 import { driverPackages, nouveauFile, nouveauText } from '../install/nvidia.js';
+import { onlyOf } from '../install/packages.js';
 import type { Action } from '../plan/step.js';
 import { say } from '../say.js';
 import type { World } from '../world.js';
 import { ask, asRoot, run, systemOf } from './at-node.js';
+import { bundleOf } from './bundle.js';
 import { installAll } from './installed.js';
 import type { Machine, NodeStep } from './machine.js';
 import { reboot } from './reboot.js';
@@ -84,10 +86,11 @@ async function installDriver(machine: Machine, world: World): Promise<readonly A
   const system = systemOf(machine);
   const kernel = machine.facts.kernel?.release ?? '';
   const from = system.id === 'ubuntu' ? undefined : repositoryFor('driver', machine);
+  const only = onlyOf(system, bundleOf(machine));
   const steps = driverPackages(system, machine.facts, kernel);
   return [
     { kind: 'write', path: nouveauFile, mode: 0o644, content: nouveauText },
-    ...steps.before.map((script) => run(asRoot(script, [], 600_000))),
+    ...steps.before.map((script) => run(asRoot(script, [only], 600_000))),
     installAll('nvidia.driver', steps.packages, machine, from),
     run(asRoot(holdScript)),
     run(asRoot(initramfsScript, [], 600_000)),

@@ -27,14 +27,11 @@ const wantsToolkit = (machine: Machine): boolean =>
 export const repositoryFor = (name: RepositoryName, machine: Machine): Repository =>
   repositoryOf(name, machine.cluster.sources, systemOf(machine), machine.cluster.settings.version);
 
-/** A bundle is one repository, whatever is asked of it. */
 export function repositoriesFor(machine: Machine): readonly Repository[] {
   const names: RepositoryName[] = ['docker', 'kubernetes'];
   if (wantsToolkit(machine)) names.push('toolkit');
   if (wantsDriver(machine)) names.push('driver');
-  const all = names.map((name) => repositoryFor(name, machine));
-  const [first] = all;
-  return first?.name === 'bundle' ? [{ ...first, held: all.flatMap(({ held }) => held) }] : all;
+  return names.map((name) => repositoryFor(name, machine));
 }
 
 async function isThere(repository: Repository, system: Distribution, world: World): Promise<boolean> {
@@ -93,6 +90,7 @@ export const repositories: NodeStep = {
   id: 'repositories',
   title: say('Package repositories, keys checked', '软件源（校验密钥）'),
   on: 'every',
+  needed: ({ cluster }) => cluster.sources.bundle === undefined,
   async done(machine, world) {
     const system = systemOf(machine);
     const there = await Promise.all(repositoriesFor(machine).map((one) => isThere(one, system, world)));

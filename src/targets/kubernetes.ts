@@ -1,4 +1,5 @@
 /** Hosts reached over ssh become a cluster: the ordered list of what is done on each. */
+import { bundleImages, bundleRepository } from '../steps/bundle.js';
 import { containerdConfigure } from '../steps/containerd-configure.js';
 import { containerdInstall } from '../steps/containerd-install.js';
 import { docker } from '../steps/docker.js';
@@ -23,6 +24,7 @@ import { storageLocalPath } from '../steps/storage-local-path.js';
 import { storageHost, storageRook } from '../steps/storage-rook.js';
 
 export const kubernetesSteps: readonly NodeStep[] = [
+  bundleRepository,
   hostPrograms,
   hostKernel,
   hostSwap,
@@ -32,6 +34,7 @@ export const kubernetesSteps: readonly NodeStep[] = [
   nvidiaDriver,
   containerdInstall,
   containerdConfigure,
+  bundleImages,
   docker,
   nvidiaToolkit,
   kubernetesPackages,

@@ -1,6 +1,7 @@
 /** The whole list on bare hosts in memory, on every system. */
 import { describe, expect, it, test } from 'vitest';
 import { UserError } from '../../src/errors.js';
+import { sourcesOf } from '../../src/install/sources.js';
 import { allLanesDone, applyLanes, type Lane } from '../../src/plan/lanes.js';
 import { needed, show } from '../../src/plan/step.js';
 import { isOn, type Machine, type NodeStep } from '../../src/steps/machine.js';
@@ -134,6 +135,22 @@ describe('a run that was cut off', () => {
       expect([...made.worlds[1]!.disk.keys()].sort()).toEqual([...whole.worlds[1]!.disk.keys()].sort());
     },
   );
+});
+
+test.each([systems[0]!, systems[5]!])('from a bundle, %s asks no network at all', async (_, system) => {
+  const bundle = '/var/lib/deepseek-deploy/bundle';
+  const sources = { ...sourcesOf('none'), bundle, manifests: `file://${bundle}/manifests` };
+  const made = await simulatedCluster({ system, peers, sources, settings: { network: 'calico' } });
+  const changed = await apply(made);
+  expect(changed.get('gpu-1')).toEqual(expect.arrayContaining(['bundle.repository', 'bundle.images', 'kubeadm.join']));
+  expect(changed.get('cp')).not.toContain('kubernetes.images');
+  for (const world of made.worlds) {
+    expect(world.ran.filter((line) => /https?:\/\/(?!127\.0\.0\.1)/.test(line))).toEqual([]);
+    for (const line of world.ran.filter((one) => / install -y /.test(one)))
+      expect(line).toContain('deepseek-deploy-bundle');
+    for (const path of world.disk.keys()) expect(path).not.toMatch(/deepseek-deploy-(docker|kubernetes)/);
+  }
+  expect([...(await apply(made)).values()]).toEqual([[], [], []]);
 });
 
 test('what is not ours is not touched', async () => {

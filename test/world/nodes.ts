@@ -28,6 +28,7 @@ export interface NodeState {
   readonly keys: Map<string, string>;
   readonly sysctl: Map<string, number>;
   swap: boolean;
+  imported: boolean;
   clock: boolean;
   kubelet: boolean;
   driver: boolean;
@@ -73,6 +74,7 @@ const bare = (name: string, apt: boolean): NodeState => ({
     ['vm.max_map_count', 65_530],
   ]),
   swap: true,
+  imported: false,
   clock: false,
   kubelet: false,
   driver: false,
@@ -116,12 +118,21 @@ const scripts: readonly (readonly [string, Script])[] = [
     },
   ],
   ['kernel-modules-extra', () => ({})],
+  ['done <"$1/images.txt"', (_, __, { imported }) => ({ stdout: imported ? '' : 'registry.k8s.io/pause:3.10.2' })],
+  [
+    '"$1"/images/*.tar',
+    (_, __, state, { images }) => {
+      state.imported = true;
+      images.add('all');
+      return {};
+    },
+  ],
   [
     'command -v "$name" >/dev/null 2>&1 || echo "$name"',
     (args, _, { absent }) => ({ stdout: args.filter((one) => absent.has(one)).join('\n') }),
   ],
   [
-    'apt-get install -y --no-install-recommends',
+    'apt-get $5 install -y',
     ([, , asked, hold], _, state) => {
       for (const one of asked!.split(' ')) installed(one, state);
       for (const one of hold!.split(' ').filter(Boolean)) state.held.add(one);
@@ -129,7 +140,7 @@ const scripts: readonly (readonly [string, Script])[] = [
     },
   ],
   [
-    'dnf install -y --setopt',
+    'dnf $5 install -y',
     ([, , asked], _, state) => {
       for (const one of asked!.split(' ')) installed(one, state);
       return {};
@@ -218,7 +229,7 @@ const scripts: readonly (readonly [string, Script])[] = [
   ['command -v nvidia-smi', (_, __, { driver }) => ({ code: driver ? 0 : 127 })],
   ['mokutil --sb-state', () => ({ code: 1 })],
   ['nvidia-driver-pinning', () => ({})],
-  ['dnf module enable', () => ({})],
+  ['module enable -y', () => ({})],
   ['xargs -r apt-mark hold', () => ({})],
   ['update-initramfs -u', () => ({})],
   ['nvidia-persistenced', () => ({})],

@@ -21,6 +21,18 @@ export const upstream = (name: string, options: EngineOptions): string[] =>
 /** Seconds. */
 const silence = (options: EngineOptions): number => options.engineSilence ?? 600;
 
+/** The caller's headers that engines see, where they are what they should be: engines refuse others, or take them amiss. */
+export const passed = (): string[] =>
+  (
+    [
+      ['accept', '[ -~]{1,512}'],
+      ['traceparent', '[0-9a-f]{2}-[0-9a-f]{1,32}-[0-9a-f]{1,16}-[0-9a-f]{2}'],
+      ['tracestate', '[ -~]{1,512}'],
+    ] as const
+  ).flatMap(([name, shape]) =>
+    block(`map $http_${name} $gateway_${name}`, ['default "";', `"~^${shape}$" $http_${name};`]),
+  );
+
 /** What holds for engines whatever they speak. */
 const engine = (module: 'proxy' | 'grpc', options: EngineOptions): string[] =>
   [
@@ -42,9 +54,9 @@ export const proxy = (options: EngineOptions): string[] => [
   'proxy_set_header Host engine;',
   'proxy_set_header Connection "";',
   'proxy_set_header Content-Type application/json;',
-  'proxy_set_header Accept $http_accept;',
-  'proxy_set_header traceparent $http_traceparent;',
-  'proxy_set_header tracestate $http_tracestate;',
+  'proxy_set_header Accept $gateway_accept;',
+  'proxy_set_header traceparent $gateway_traceparent;',
+  'proxy_set_header tracestate $gateway_tracestate;',
   // A POST is retried only with non_idempotent; a failure that came slowly has cost GPU time already.
   'proxy_next_upstream error timeout invalid_header http_502 http_504 non_idempotent;',
   'proxy_next_upstream_timeout 2500ms;',

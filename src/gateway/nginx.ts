@@ -6,7 +6,7 @@
 
 import { bracketed } from '../address.js';
 import { type CloudWay, cloudUpstream, overTls } from './nginx-cloud.js';
-import { type EngineOptions, grpc, overGrpc, proxy, upstream } from './nginx-engine.js';
+import { type EngineOptions, grpc, overGrpc, passed, proxy, upstream } from './nginx-engine.js';
 import { block, quoted } from './nginx-words.js';
 import type { TlsFiles } from './tls.js';
 
@@ -127,6 +127,7 @@ const http = (options: NginxOptions): string[] => {
   const body = options.maxBody ?? 4 * 1024 * 1024;
   return [
     ...lua(options),
+    ...passed(),
     ...['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path tmp/${name};`),
     'access_log off;',
     'default_type application/json;',

@@ -111,7 +111,8 @@ function M.refused(status)
   status = status or ngx.status
   local req = request.current() or open("none", false)
   if not req.id then id.access(req) end
-  if status >= 502 then
+  -- 505 is nginx's too, and of a request that got no further.
+  if status >= 502 and req.version then
     if grpc.again(req, status) then return grpc.stream() end
     if req.now.rescue(req, req.now) then return end
   end

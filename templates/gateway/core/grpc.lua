@@ -41,7 +41,9 @@ end
 
 --- Leaves the access phase for the location that asks the engine.
 function M.send(req)
-  local trace = { traceparent = ngx.var.http_traceparent, tracestate = ngx.var.http_tracestate }
+  local trace, var = {}, ngx.var
+  if var.gateway_traceparent ~= "" then trace.traceparent = var.gateway_traceparent end
+  if var.gateway_tracestate ~= "" then trace.tracestate = var.gateway_tracestate end
   clear_headers()
   req.grpc = {
     path = SERVICE .. methods[req.route],

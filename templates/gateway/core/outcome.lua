@@ -16,19 +16,21 @@ local words = {
   [502] = { "engine_unavailable", "The engine could not be reached or broke off." },
   [503] = { "no_engine", "No engine serves this model now." },
   [504] = { "engine_timeout", "The engine did not answer in time." },
+  [505] = { "http_version", "This version of HTTP is not spoken here." },
 }
 
 local broken = reply.refusal(502, "stream_broken", "The engine broke the stream off.")
 
-local M = {
-  no_cloud = reply.refusal(503, "cloud_unavailable", "No engine answers, and the cloud did not either.", nil, {
-    ["Retry-After"] = 5,
-  }), broken_event = "data: " .. reply.error_body(broken) .. "\n\n" }
+local no_cloud = reply.refusal(503, "cloud_unavailable", "No engine answers, and the cloud did not either.", nil, {
+  ["Retry-After"] = 5,
+})
+
+local M = { broken_event = "data: " .. reply.error_body(broken) .. "\n\n", no_cloud = no_cloud }
 
 function M.refusal(_, status)
   local word = words[status] or { "internal_error", "The gateway failed." }
   local answered = (status == 494 and 431) or (status == 497 and 400) or (words[status] and status) or 500
-  local headers = answered >= 502 and { ["Retry-After"] = 1 } or nil
+  local headers = answered >= 502 and answered <= 504 and { ["Retry-After"] = 1 } or nil
   return reply.refusal(answered, word[1], word[2], nil, headers)
 end
 

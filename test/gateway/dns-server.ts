@@ -1,6 +1,6 @@
 /** A DNS server over UDP and TCP whose answers are what a test says, good or bad. */
 import { createSocket, type RemoteInfo } from 'node:dgram';
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 
 /** What a name answers with; `aaaa` and `cname` are in it, a name that is not there is NXDOMAIN. */
 export interface Zone {
@@ -113,8 +113,6 @@ export async function startDns(): Promise<DnsServer> {
     }
     if (packet) socket.send(packet, from.port, from.address);
   });
-  await new Promise<void>((done) => socket.bind(0, '127.0.0.1', done));
-  const { port } = socket.address();
   const server = createServer((connection) => {
     connection.on('error', () => {});
     connection.on('data', (data) => {
@@ -122,7 +120,19 @@ export async function startDns(): Promise<DnsServer> {
       if (packet) connection.end(Buffer.concat([u16(packet.length), packet]));
     });
   });
-  await new Promise<void>((done) => server.listen(port, '127.0.0.1', done));
+  // TCP has the port first; where UDP does not get the same, another one is tried.
+  const both = async (): Promise<number> => {
+    await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+    const { port } = server.address() as AddressInfo;
+    try {
+      await new Promise<void>((done, fail) => socket.once('error', fail).bind(port, '127.0.0.1', done));
+      return port;
+    } catch {
+      await new Promise((done) => server.close(done));
+      return both();
+    }
+  };
+  const port = await both();
   return {
     port,
     asked,

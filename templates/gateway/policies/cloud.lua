@@ -51,7 +51,7 @@ end
 local function write(req, name)
   req.doc = req.given
   edit.set(req, "model", cjson.encode(name))
-  unasked.access(req)
+  unasked.access(req, req.now)
 end
 
 local function address(cloud)

@@ -1,0 +1,22 @@
+/** Chance that can be repeated. */
+
+/** Numbers from a seed (mulberry32). */
+export interface Dice {
+  /** 0 up to n - 1. */
+  below(n: number): number;
+  pick<T>(list: readonly T[]): T;
+  chance(p: number): boolean;
+}
+
+export function dice(seed: number): Dice {
+  let state = seed >>> 0;
+  const next = () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = state;
+    t = Math.imul(t ^ (t >>> 15), t | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+  const below = (n: number) => Math.floor(next() * n);
+  return { below, pick: (list) => list[below(list.length)]!, chance: (p) => next() < p };
+}

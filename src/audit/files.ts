@@ -16,6 +16,9 @@ const named = /^((\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)\.(\d{3})Z-\d+-[0-9a-f]+)
 export const openPath = ({ folder }: Log, name: string): string => `${folder}/${name}.ndjson`;
 export const sealedPath = ({ folder }: Log, name: string): string => `${folder}/${name}.sealed`;
 
+/** What it is called until it stands in the ledger. */
+export const openingPath = ({ folder }: Log, name: string): string => `${folder}/${name}.opening`;
+
 /** Seconds since 1970 when a file was opened: its name says so. */
 export function openedAt(name: string): number {
   const [, , year, month, day, hour, minute, second, ms] = named.exec(`${name}.ndjson`) ?? [];

@@ -1,7 +1,7 @@
 /** Whether the audit log is as it was written: every line, every file, and that none is missing. */
 import { say, type Text } from '../say.js';
 import { check, type Fault, keyOf, type Link, start } from './chain.js';
-import { bytesOf, type Log, ledgerName, linesOf, listed, openPath, sealedPath } from './files.js';
+import { bytesOf, type Log, ledgerName, linesOf, listed, openingPath, openPath, sealedPath } from './files.js';
 import { type BookFault, type Closed, type Opened, readLedger, readPruned } from './ledger.js';
 import { Broken } from './sealed.js';
 
@@ -116,9 +116,13 @@ function ending(file: string, found: Read, { closed }: Opened): { problem?: Find
   return { note: { id: 'audit.torn', file, line: found.lines + 1, text } };
 }
 
-const there = async (log: Log, name: string): Promise<boolean> =>
-  (await log.files.stat(openPath(log, name))) !== undefined ||
-  (await log.files.stat(sealedPath(log, name))) !== undefined;
+/** In this order: a file that gets its next name meanwhile is found under that. */
+async function there(log: Log, name: string): Promise<boolean> {
+  for (const path of [openingPath, openPath, sealedPath]) {
+    if ((await log.files.stat(path(log, name))) !== undefined) return true;
+  }
+  return false;
+}
 
 const missing = (file: string): Finding => ({
   id: 'audit.file-missing',

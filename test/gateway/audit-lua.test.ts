@@ -129,6 +129,25 @@ describe.each<BuildName>(['debian', 'current'])('in %s nginx', (nginx) => {
     expect(notes.map(({ id }) => id)).toEqual(cut === 0 ? [] : ['audit.torn']);
   });
 
+  it.each([
+    ['before', 1],
+    ['after', 2],
+  ])('a worker that died %s it entered its new file in the ledger leaves nothing wrong', async (_, entries) => {
+    const kept = 'files.rename, files.remove = function() return nil, "gone" end, function() return true end';
+    const dies = entries === 1 ? 'ledger.opened = function() return nil, "gone" end' : '';
+    await run(`local files = require "core.files"
+      local rename, remove = files.rename, files.remove
+      ${kept} ${dies}
+      file.write '{"id":"lost"'
+      files.rename, files.remove = rename, remove
+      return 1`);
+    expect((await localFiles.list(log.folder)).filter((one) => one.endsWith('.opening'))).toHaveLength(1);
+    expect((await verify(log)).problems).toEqual([]);
+    await run('seal.pass() return 1');
+    expect(await verify(log)).toMatchObject({ files: 1, lines: 1, problems: [] });
+    expect([...(await readLedger(log)).files.values()]).toMatchObject([{ closed: { lines: 1, by: 'another' } }]);
+  });
+
   it('enters a file that its worker had no time to enter, but none that is not ours', async () => {
     await run('file.write(\'{"id":"a"\') return 1');
     const [stem] = (await localFiles.list(log.folder)).filter((one) => one.startsWith('2'));

@@ -12,7 +12,7 @@ local sys = require "core.sys"
 local WAITING = 4096 -- lines
 local RETRY = 1000 -- ms
 
-local M = { ENDING = ".ndjson" }
+local M = { ENDING = ".ndjson", OPENING = ".opening" }
 local file -- { name, fd, size, chain, opened }
 local failed -- why nothing can be written now
 local tried = 0
@@ -44,16 +44,27 @@ local function write(text)
   return true
 end
 
+--- What was opened in vain has no line of a request.
 local function drop(err)
   sys.close(file.fd)
-  files.remove(home.audit, file.name .. M.ENDING)
+  files.remove(home.audit, file.name .. M.OPENING)
+  file = nil
+  return nil, err
+end
+
+--- It gets its name when it stands in the ledger: whoever looks meanwhile finds neither, or both.
+local function named()
+  local ok, err = files.rename(home.audit, file.name .. M.OPENING, file.name .. M.ENDING)
+  if ok then return true end
+  -- In the ledger it stands: core.audit_seal names it later.
+  sys.close(file.fd)
   file = nil
   return nil, err
 end
 
 local function open()
   local one = name()
-  local fd, err = sys.open_at(home.audit, one .. M.ENDING, sys.WRONLY + sys.CREAT + sys.APPEND + files.EXCL, 384) -- 0600
+  local fd, err = sys.open_at(home.audit, one .. M.OPENING, sys.WRONLY + sys.CREAT + sys.APPEND + files.EXCL, 384) -- 0600
   if not fd then return nil, err end
   file = { name = one, fd = fd, size = 0, chain = chains.new(one), opened = sys.msec() }
   local ok
@@ -64,6 +75,8 @@ local function open()
   if not ok then return drop(err) end
   ok, err = ledger.opened(one)
   if not ok then return drop(err) end
+  ok, err = named()
+  if not ok then return nil, err end
   in_hand.writes(one)
   file.seal = chains.sealer("content", one)
   return true

@@ -117,6 +117,14 @@ local function left(name)
   sys.close(fd)
 end
 
+--- A file whose worker died before it gave it its name.
+local function unnamed(name)
+  local fd = sys.open_at(home.audit, name .. file.OPENING, sys.RDONLY)
+  if not fd then return end
+  if files.try_lock(fd) then files.rename(home.audit, name .. file.OPENING, name .. file.ENDING) end
+  sys.close(fd)
+end
+
 --- Looks at all files once; one worker does at a time.
 function M.pass(premature)
   if premature or held then return end
@@ -125,8 +133,9 @@ function M.pass(premature)
   local names, err = files.list(home.audit)
   if not names then ngx.log(ngx.ERR, "audit: ", err) end
   for _, name in ipairs(names or {}) do
-    local stem = name:match "^(%d+T%d+%.%d+Z%-%d+%-%x+)%.ndjson$"
-    if stem and not ngx.worker.exiting() then left(stem) end
+    local stem, ending = name:match "^(%d+T%d+%.%d+Z%-%d+%-%x+)(%.%l+)$"
+    if ending == file.OPENING then unnamed(stem) end
+    if (ending == file.OPENING or ending == file.ENDING) and not ngx.worker.exiting() then left(stem) end
   end
   claim.give(held)
   held = nil

@@ -1,5 +1,5 @@
 /**
- * A mirror of a test's own: Debian repositories laid out as Docker's and Kubernetes', signed by a key of its own, and an
+ * A mirror of a test's own: Debian repositories laid out as Docker's, Kubernetes' and NVIDIA's, signed by a key of its own, and an
  * image registry (what a pull asks of the OCI distribution specification), all from folders of `test/kube`.
  */
 import { execFileSync } from 'node:child_process';
@@ -84,20 +84,24 @@ function release(folder: string, list: string, content: string, lines: readonly 
 }
 
 const isKubernetes = (name: string): boolean => /^(kube|cri-)/.test(name);
+const isToolkit = (name: string): boolean => /^(lib)?nvidia-/.test(name);
 
 function repositories(folder: string, packages: string, signer: Signer): void {
   const docker = `${folder}/docker/linux/debian`;
   const kubernetes = `${folder}/kubernetes/v1.36/deb`;
-  mkdirSync(docker, { recursive: true });
-  mkdirSync(kubernetes, { recursive: true });
+  const toolkit = `${folder}/toolkit/stable/deb/amd64`;
+  for (const one of [docker, kubernetes, toolkit]) mkdirSync(one, { recursive: true });
   symlinkSync(packages, `${docker}/pool`);
   symlinkSync(packages, `${kubernetes}/amd64`);
+  symlinkSync(packages, `${toolkit}/pool`);
   writeFileSync(`${docker}/gpg`, signer.key());
   writeFileSync(`${kubernetes}/Release.key`, signer.key());
+  writeFileSync(`${folder}/toolkit/gpgkey`, signer.key());
   const stable = ['Suite: bookworm', 'Codename: bookworm', 'Architectures: amd64', 'Components: stable'];
-  const others = packagesOf(packages, (name) => !isKubernetes(name), 'pool/');
+  const others = packagesOf(packages, (name) => !isKubernetes(name) && !isToolkit(name), 'pool/');
   release(`${docker}/dists/bookworm`, 'stable/binary-amd64/Packages', others, stable, signer);
   release(kubernetes, 'Packages', packagesOf(packages, isKubernetes, 'amd64/'), ['Suite: /'], signer);
+  release(toolkit, 'Packages', packagesOf(packages, isToolkit, 'pool/'), ['Suite: /'], signer);
 }
 
 interface Images {

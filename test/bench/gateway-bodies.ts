@@ -9,12 +9,12 @@ export const answer = JSON.stringify({
   usage: { prompt_tokens: 150, completion_tokens: 45, total_tokens: 195 },
 });
 /** So many different prompts of about so many bytes. */
-export const prompts = (count: number, bytes: number): readonly string[] =>
+export const prompts = (count: number, bytes: number, temperature = 0.6, tokens = 256): readonly string[] =>
   Array.from({ length: count }, (_, i) =>
     JSON.stringify({
       model: 'm',
-      temperature: 0.6,
-      max_tokens: 256,
+      temperature,
+      max_tokens: tokens,
       messages: [{ role: 'user', content: `${i} ${'The quick brown fox. '.repeat(bytes / 21)}` }],
     }),
   );

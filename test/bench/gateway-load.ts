@@ -1,6 +1,6 @@
 /** Servers asked in turn by wrk, round after round, and what one of them cost beside another. */
 import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { promisify } from 'node:util';
 import { table } from '../../src/table.js';
@@ -36,8 +36,10 @@ export interface Load {
 export async function onCpu(pids: readonly number[]): Promise<{ readonly all: number; readonly user: number }> {
   let [all, user] = [0, 0];
   for (const pid of pids) {
-    all += Number((await readFile(`/proc/${pid}/schedstat`, 'utf8')).split(' ')[0]) / 1000;
     user += Number((await readFile(`/proc/${pid}/stat`, 'utf8')).split(') ')[1]!.split(' ')[11]) * 10_000;
+    for (const task of await readdir(`/proc/${pid}/task`)) {
+      all += Number((await readFile(`/proc/${pid}/task/${task}/schedstat`, 'utf8')).split(' ')[0]) / 1000;
+    }
   }
   return { all, user };
 }

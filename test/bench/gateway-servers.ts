@@ -97,13 +97,19 @@ export const withRedis = (settings: Settings, port: number, budgetMs = 100): Set
   redis: redisOptions({ nodes: [{ host: '127.0.0.1', port }], budgetMs }),
 });
 
-export async function gateway(name: string, settings: Settings, options: StartOptions): Promise<Server> {
+/** @param token for one over TLS, who is not asked for one: any gateway's with the same settings */
+export async function gateway(
+  name: string,
+  settings: Settings,
+  options: StartOptions,
+  token?: string,
+): Promise<Server> {
   const started = await startGateway(settings, { connections: 19_000, ...options });
   const { url, pid, stop } = started;
   const server = { name, url: `${url}/v1/chat/completions`, workers: await childrenOf(pid), stop };
-  if (!settings.clients || options.tls) return server;
+  if (!settings.clients) return server;
   await useKeys(started, { current: signingKey });
-  return { ...server, token: await tokenOf(started) };
+  return { ...server, token: token ?? (await tokenOf(started)) };
 }
 
 /** The settings that a policy reads, where it has any. */

@@ -29,6 +29,8 @@ export interface Survey {
   readonly wanted: Kubernetes;
   /** Milliseconds since 1970. */
   readonly now: number;
+  /** An install is to follow: what only it minds counts too. */
+  readonly install?: true;
 }
 
 export interface Patient extends NodeView {

@@ -207,10 +207,13 @@ const half = nodeCheck<Patient>(
   say('No package is half installed', '没有安装到一半的软件包'),
   ({ facts }) => {
     if (facts.packages === undefined) return undefined;
-    const { broken } = facts.packages;
+    const { broken, lockedBy } = facts.packages;
+    // An upgrade that is at work leaves some half done until it ends.
+    if (lockedBy !== undefined) return 'aside';
     if (broken.length === 0) return 'well';
     const { en, zh } = listed(broken.slice(0, 5));
     return {
+      byInit: true,
       found: say(`Half installed: ${en}`, `安装未完成：${zh}`),
       hint: say('dpkg --configure -a, then apt-get -f install', '执行 dpkg --configure -a，然后 apt-get -f install'),
     };
@@ -240,8 +243,10 @@ const sources = nodeCheck<Patient>(
     }
     const keys = new Map<string, Map<string, string>>();
     for (const { file, uri, suite, signedBy = '(none)' } of all.filter(({ file }) => !file.endsWith('.repo'))) {
-      const place = `${uri.replace(/\/+$/, '')} ${suite}`;
-      keys.set(place, (keys.get(place) ?? new Map()).set(signedBy, file));
+      for (const one of suite.split(/\s+/)) {
+        const place = `${uri.replace(/\/+$/, '')} ${one}`;
+        keys.set(place, (keys.get(place) ?? new Map()).set(signedBy, file));
+      }
     }
     const clash = [...keys].find(([, signed]) => signed.size > 1);
     if (!clash) return 'well';

@@ -116,14 +116,23 @@ const leftovers = nodeCheck<Patient>(
       'If nobody needs that cluster: kubeadm reset -f, rm -rf /etc/cni/net.d /var/lib/etcd ~/.kube/config, ip link del cni0 and flannel.1, then reboot. Nothing here does that by itself.',
       '若该集群已不再需要：执行 kubeadm reset -f，rm -rf /etc/cni/net.d /var/lib/etcd ~/.kube/config，用 ip link del 删除 cni0 与 flannel.1，然后重启。本程序不会自动执行。',
     );
+    if (membership.ours) return 'well';
     if (membership.joined) {
-      const alone = membership.answers === false && !membership.controlPlane;
-      if (!alone) return 'well';
+      const { server = '?', controlPlane, answers } = membership;
+      if (patient.survey.install)
+        return {
+          hint,
+          found: say(
+            `It belongs to a cluster that was not made from here (${server})`,
+            `该主机属于并非由本工具创建的集群（${server}）`,
+          ),
+        };
+      if (controlPlane || answers !== false) return 'well';
       return {
         hint,
         found: say(
-          `It belongs to a cluster whose API server (${membership.server}) does not answer`,
-          `该主机属于一个 API 服务器（${membership.server}）无响应的集群`,
+          `It belongs to a cluster whose API server (${server}) does not answer`,
+          `该主机属于一个 API 服务器（${server}）无响应的集群`,
         ),
       };
     }

@@ -36,13 +36,19 @@ function sumOf(outcomes: readonly NodeOutcome[], pen: Pen): string {
 
 interface Block {
   readonly worst: 'ok' | 'warned' | 'failed';
+  readonly name: string;
   readonly heading: string;
   /** How many checks are well, and how many not known. */
   readonly sum: string;
   readonly body: readonly string[];
 }
 
-function blockOf(heading: string, outcomes: readonly NodeOutcome[], phase: Phase | undefined, pen: Pen): Block {
+function blockOf(
+  { name, heading }: Pick<Block, 'name' | 'heading'>,
+  outcomes: readonly NodeOutcome[],
+  phase: Phase | undefined,
+  pen: Pen,
+): Block {
   const forInit = left(outcomes, phase);
   const problems = outcomes
     .filter((one) => one.verdict.state === 'problem' && !forInit.includes(one))
@@ -54,7 +60,7 @@ function blockOf(heading: string, outcomes: readonly NodeOutcome[], phase: Phase
   ];
   const states = problems.map(stands);
   const worst = states.includes('failed') ? 'failed' : states.length > 0 ? 'warned' : 'ok';
-  return { worst, heading, sum: sumOf(outcomes, pen), body };
+  return { worst, name, heading, sum: sumOf(outcomes, pen), body };
 }
 
 function headingOf({ name, address, facts, unreachable }: NodeView, pen: Pen): string[] {
@@ -80,10 +86,19 @@ function together(blocks: readonly Block[], pen: Pen): string[] {
     const said = block.body.join('\n');
     groups.set(said, [...(groups.get(said) ?? []), block]);
   }
-  return [...groups.values()].flatMap((group) => [
-    ...group.map(({ worst, heading, sum }) => `${marks[worst](pen)} ${heading}  ${pen.paint.dim(sum)}`),
-    ...group[0]!.body,
-  ]);
+  return [...groups.values()].flatMap((group) => [...headingsOf(group, pen), ...group[0]!.body]);
+}
+
+/** More hosts than these are told by their names alone. */
+const manyHosts = 6;
+
+function headingsOf(group: readonly Block[], pen: Pen): string[] {
+  const mark = marks[group[0]!.worst](pen);
+  if (group.length <= manyHosts) return group.map(({ heading, sum }) => `${mark} ${heading}  ${pen.paint.dim(sum)}`);
+  const { en, zh } = listed(group.slice(0, manyHosts).map(({ name }) => name));
+  const rest = group.length - manyHosts;
+  const names = say(`${group.length} hosts: ${en} and ${rest} more`, `${group.length} 台主机：${zh} 等`);
+  return [`${mark} ${pen.paint.strong(pen.text(names))}`];
 }
 
 /** @param docs where the headings of the checks are */
@@ -92,7 +107,7 @@ export function doctorLines(survey: Survey, outcomes: readonly NodeOutcome[], do
   const headings = table(views.map((view) => headingOf(view, pen)));
   const blocks = views.map((view, at) =>
     blockOf(
-      headings[at]!,
+      { name: view.name, heading: headings[at]! },
       outcomes.filter(({ host }) => host === view.name),
       phaseOf(view.facts),
       pen,
@@ -102,7 +117,7 @@ export function doctorLines(survey: Survey, outcomes: readonly NodeOutcome[], do
   const title = pen.paint.strong(pen.text(say('all together', '整体')));
   const lines = [
     ...together(blocks, pen),
-    ...(of.length > 0 ? together([blockOf(title, of, undefined, pen)], pen) : []),
+    ...(of.length > 0 ? together([blockOf({ name: '', heading: title }, of, undefined, pen)], pen) : []),
   ];
   if (outcomes.every(({ verdict }) => verdict.state !== 'problem')) return lines;
   const where = say(`Each id has its heading in ${docs}`, `每个编号在 ${docs} 中有对应的小节`);

@@ -114,6 +114,6 @@ const afterInstall = /^(kubelet|cni|k8s|serve)\./;
  * itself and what only a finished one can show. The preflight of `init --target kubernetes`.
  */
 export const nodeProblems = (survey: Survey): NodeOutcome[] =>
-  judge(survey).filter(
+  judge({ ...survey, install: true }).filter(
     (outcome) => stands(outcome) === 'failed' && !outcome.verdict.byInit && !afterInstall.test(outcome.check.id),
   );

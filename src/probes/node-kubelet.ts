@@ -49,6 +49,8 @@ export interface Membership {
   readonly files: readonly string[];
   /** Whether that API server answers `/readyz` (any status of HTTP counts) from here. */
   readonly answers?: boolean;
+  /** We made what is here, or began to. */
+  readonly ours: boolean;
 }
 
 const membershipShell = `cd /etc/kubernetes 2>/dev/null && find . -type f | sed 's/^\\.\\//file /' | head -n 60
@@ -56,6 +58,7 @@ for f in /etc/kubernetes/pki/ca.crt; do [ -r "$f" ] && echo "ca: $(sha256sum <"$
 server=$(sed -n 's/^ *server: *//p' /etc/kubernetes/kubelet.conf | head -n 1)
 [ -n "$server" ] && echo "server: $server" && command -v curl >/dev/null && echo "answers: $(curl -ksS -m 4 -o /dev/null -w '%{http_code}' "$server/readyz")"
 [ -d /var/lib/etcd/member ] && echo "etcd: yes"
+[ -e /var/lib/deepseek-deploy/node ] && echo "ours: yes"
 echo asked`;
 
 export const membership: Question<Membership> = {
@@ -70,6 +73,7 @@ export const membership: Question<Membership> = {
       joined: files.includes('kubelet.conf'),
       controlPlane: files.includes('manifests/kube-apiserver.yaml'),
       etcdData: said.etcd === 'yes',
+      ours: said.ours === 'yes',
       ...known({
         ca: said.ca,
         server: said.server,

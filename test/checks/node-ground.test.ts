@@ -84,7 +84,12 @@ const rows: readonly Row[] = [
   ],
   [
     'a member of a cluster that is gone',
-    () => surveyOf([viewOf(hosts.gpu, { membership: replacing('answers: 200', 'answers: 000') })]),
+    () =>
+      surveyOf([
+        viewOf(hosts.gpu, {
+          membership: (text) => replacing('answers: 200', 'answers: 000')(text).replace('ours: yes\n', ''),
+        }),
+      ]),
     'host.leftovers',
     /10\.0\.0\.11:6443/,
     /kubeadm reset/,
@@ -335,6 +340,15 @@ describe('the preflight of an install', () => {
     expect(ids(fresh({ swap: 'on /dev/sda3\nfstab: 1\nasked' }))).toEqual([]);
     expect(ids(gpu({ ...withoutDriver }))).toContain('gpu.driver-missing');
     expect(ids(gpu({ ...withoutDriver }, { driver: 'install' }))).not.toContain('gpu.driver-missing');
+  });
+
+  it('what we made, or began to, is no leftover; what others made is', () => {
+    const half = { membership: adding('file pki/ca.crt', 'file manifests/etcd.yaml', 'etcd: yes', 'asked') };
+    expect(ids(fresh(half))).toEqual(['host.leftovers']);
+    expect(ids(fresh({ membership: (text) => half.membership(`ours: yes\n${text}`) }))).toEqual([]);
+    const theirs = { membership: (text: string) => text.replace('ours: yes\n', '') };
+    expect(ids(cluster({ cp: theirs, gpu: theirs }))).toEqual(['host.leftovers', 'host.leftovers']);
+    expect(problems(cluster({ cp: theirs, gpu: theirs }))).toEqual([]);
   });
 
   it('asks nothing of a cluster that only a finished one has', () => {

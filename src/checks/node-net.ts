@@ -166,7 +166,8 @@ const firewall = nodeCheck<Patient>(
       '10250/tcp',
       ...(survey.nodes.length > 1 && survey.wanted.network === 'flannel' ? ['8472/udp'] : []),
     ];
-    const trusted = new RegExp(`^trusted .*${survey.wanted.podSubnet.replaceAll('.', '\\.')}`, 'm').test(allows);
+    const pods = survey.wanted.podSubnet.replaceAll('.', '\\.');
+    const trusted = new RegExp(`^(trusted .*|ufw Anywhere +ALLOW( IN)? +)${pods}`, 'm').test(allows);
     const shut = wanted.filter((port) => !new RegExp(`\\b${port.split('/')[0]}\\b`).test(allows));
     if (shut.length === 0 || trusted) return 'well';
     const { en, zh } = listed(shut);
@@ -175,6 +176,7 @@ const firewall = nodeCheck<Patient>(
         ? shut.map((port) => `ufw allow ${port}`)
         : shut.map((port) => `firewall-cmd --permanent --add-port=${port}`);
     return {
+      ...(by[0] === 'iptables' ? {} : { byInit: true as const }),
       found: say(`${by[0]} is active and says nothing of ${en}`, `${by[0]} 已启用，且未放行 ${zh}`),
       hint:
         by[0] === 'iptables'

@@ -33,10 +33,11 @@ const aptName = ({ name, version, epoch }: Package): string => {
 
 const dnfName = ({ name, version }: Package): string => (version === undefined ? name : `${name}-${version}`);
 
-// What an interrupted install left half done comes first. $1: the record. $2: the names, $3: what apt is asked for, $4: the names to hold, $5: options of every call.
+// What an interrupted install left half done comes first. $1: the record. $2: the names, $3: what apt is asked for,
+// $4: the names to hold, $5: options of every call.
 export const aptInstall = `set -eu
 mkdir -p -m 700 "\${1%/*}"
-[ -z "$(dpkg --audit)" ] || dpkg --configure -a --force-confold || apt-get -f install -y -o DPkg::Lock::Timeout=600 || true
+[ -z "$(dpkg --audit)" ] || dpkg --configure -a --force-confold || apt-get $5 -f install -y -o DPkg::Lock::Timeout=600 || true
 for name in $2; do
   [ "$(dpkg-query -W -f '\${db:Status-Status}' "$name" 2>/dev/null)" = installed ] || echo "$name" >>"$1"
 done

@@ -304,6 +304,25 @@ it('a host that cannot be reached is told, and nothing is claimed of it', () => 
   expect(problems(survey).map(({ check }) => check.id)).toEqual(['host.reach']);
 });
 
+describe('a firewall that lets pods in', () => {
+  it.each([
+    [
+      'firewalld',
+      'firewalld: active\nufw: inactive\ntrusted trusted (active)\ntrusted   sources: 10.0.0.11 10.0.0.12 10.244.0.0/16 10.96.0.0/12',
+    ],
+    [
+      'ufw',
+      'firewalld: inactive\nufw: active\nufw Status: active\nufw Anywhere                   ALLOW       10.244.0.0/16             ',
+    ],
+    [
+      'ufw, by its ports',
+      'firewalld: inactive\nufw: active\nufw Status: active\nufw 6443/tcp ALLOW Anywhere\nufw 10250/tcp ALLOW Anywhere\nufw 8472/udp ALLOW Anywhere',
+    ],
+  ])('%s', (_, text) => {
+    expect(problems(cluster({ cp: { firewall: text }, gpu: { firewall: text } }))).toEqual([]);
+  });
+});
+
 describe('healthy recordings', () => {
   it('a cluster of a control plane and a GPU worker is silent', () => {
     expect(problems(cluster())).toEqual([]);

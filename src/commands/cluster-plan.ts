@@ -1,7 +1,7 @@
 /** A plan over many hosts for people: who is who, what would be done there, and the very actions. */
 import type { Gathered } from '../fleet/gather.js';
 import type { LanePlan } from '../plan/lanes.js';
-import { show } from '../plan/step.js';
+import { type Action, show } from '../plan/step.js';
 import { say, type Text } from '../say.js';
 import type { Machine } from '../steps/machine.js';
 import { table } from '../table.js';
@@ -44,19 +44,44 @@ export function showHosts({ machines, cluster }: Gathered, plans: Plans, world: 
   ui.line();
 }
 
-/** The very actions that would run, host by host; secrets as their names. */
-export function showPlans({ machines }: Gathered, plans: Plans, world: World): void {
+/** Scripts of many lines are told by their first one, unless all is wanted. */
+function actionLines(action: Action, whole: boolean, width: number): string[] {
+  const lines = show(action).split('\n');
+  if (whole) return lines;
+  const first = lines[0]!;
+  const cut = first.length > width ? `${first.slice(0, width - 1)}…` : first;
+  return [lines.length > 1 && cut === first ? `${first} …` : cut];
+}
+
+function planLines(plan: LanePlan<Machine>, whole: boolean, world: World): string[] {
   const { ui } = world;
+  const so = plan.planned.filter(({ actions }) => actions === undefined).map(({ step }) => step.id);
+  return [
+    ...todoOf(plan).flatMap(({ step, actions, after }) => [
+      `  ${ui.paint.accent('+')} ${ui.text(step.title)}  ${ui.paint.dim(step.id)}`,
+      ...(after ? [`      ${ui.paint.dim(ui.text(say(`known after ${after}`, `在 ${after} 之后确定`)))}`] : []),
+      ...(actions ?? []).flatMap((action) => actionLines(action, whole, ui.width - 6).map((line) => `      ${line}`)),
+    ]),
+    ...(so.length > 0 ? [`  ${ui.paint.dim(`– ${ui.text(say('already so', '已就绪'))}: ${so.join(', ')}`)}`] : []),
+  ];
+}
+
+/**
+ * The actions that would run, host by host; secrets as their names. A host that differs from one before by its name and
+ * address alone is told so.
+ * @param whole every line of every action
+ */
+export function showPlans({ machines }: Gathered, plans: Plans, whole: boolean, world: World): void {
+  const { ui } = world;
+  const seen = new Map<string, string>();
   for (const { name, address, roles } of machines) {
-    const plan = plans.find((one) => one.name === name)!;
-    ui.line(`${ui.paint.strong(name)} ${ui.paint.dim(`(${address}, ${roles.join(', ')})`)}`);
-    const so = plan.planned.filter(({ actions }) => actions === undefined).map(({ step }) => step.id);
-    for (const { step, actions, after } of todoOf(plan)) {
-      ui.line(`  ${ui.paint.accent('+')} ${ui.text(step.title)}  ${ui.paint.dim(step.id)}`);
-      if (after) ui.line(`      ${ui.paint.dim(ui.text(say(`known after ${after}`, `在 ${after} 之后确定`)))}`);
-      for (const action of actions ?? []) for (const line of show(action).split('\n')) ui.line(`      ${line}`);
-    }
-    if (so.length > 0) ui.line(`  ${ui.paint.dim(`– ${ui.text(say('already so', '已就绪'))}: ${so.join(', ')}`)}`);
+    const lines = planLines(plans.find((one) => one.name === name)!, whole, world);
+    const shape = lines.join('\n').replaceAll(address, '@').replaceAll(name, '#');
+    const like = seen.get(shape);
+    seen.set(shape, like ?? name);
+    const as = like === undefined ? '' : `  ${ui.text(say(`as ${like}`, `与 ${like} 相同`))}`;
+    ui.line(`${ui.paint.strong(name)} ${ui.paint.dim(`(${address}, ${roles.join(', ')})`)}${as}`);
+    if (like === undefined) for (const line of lines) ui.line(line);
     ui.line();
   }
 }

@@ -148,7 +148,7 @@ export async function initCluster(
     if (input.options.dryRun) {
       const file = planFile(gathered.cluster.name, wish.remembered, gathered.machines, plans, world.clock.now());
       if (input.json) world.ui.out(`${JSON.stringify({ dryRun: true, ...file }, null, 2)}\n`);
-      else showPlans(gathered, plans, world);
+      else showPlans(gathered, plans, true, world);
       return undefined;
     }
     if (!input.json) tellLeft(before, gathered, world);

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { preflight } from '../checks/preflight.js';
 import { UserError } from '../errors.js';
 import { type Applied, apply, type Planned, plan } from '../plan/apply.js';
@@ -10,7 +11,7 @@ import type { Setup } from '../steps/setup.js';
 import { firstKeyFile } from '../steps/setup.js';
 import { table } from '../table.js';
 import { chooseModel } from '../targets/choose.js';
-import { readCluster } from '../targets/cluster-record.js';
+import { type ClusterRecord, readCluster } from '../targets/cluster-record.js';
 import { decide, type Wish } from '../targets/decide.js';
 import { type Deployment, needDeployment, readDeployment } from '../targets/deployment.js';
 import { guide } from '../targets/guide.js';
@@ -36,6 +37,10 @@ const options: Verb['options'] = [
   },
   ...hostOptions,
   ...reachOptions,
+  {
+    flags: '--kubeconfig <file>',
+    says: say('A cluster that stands already: it is only checked', '已有的集群：仅检查，不安装'),
+  },
   { flags: '--name <name>', says: say('Name of the deployment', '部署名称'), initial: 'default' },
   { flags: '--model <id>', says: say('Model of the catalogue, or demo', '目录中的模型，或 demo') },
   { flags: '--model-file <file>', says: say('A GGUF file of your own', '自备的 GGUF 文件') },
@@ -193,10 +198,21 @@ export const verb: Verb = {
     const other = target === 'local' ? cluster : before;
     if (other) throw otherTarget(other.target, target, world);
     if (target === 'local') return initHere(input, wish, before, world);
+    const kubeconfig = kubeconfigOf(input, cluster, world);
+    if (kubeconfig !== undefined)
+      return (await import('./init-existing.js')).initExisting(kubeconfig, input, wish, world);
     const { initCluster } = await import('./init-cluster.js');
     return initCluster(input, wish, cluster, world);
   },
 };
+
+/** @throws UserError `target.other` where it stands beside a cluster of our own */
+function kubeconfigOf(input: Input, cluster: ClusterRecord | undefined, world: World): string | undefined {
+  const given = input.options.kubeconfig as string | undefined;
+  if (given !== undefined && cluster && cluster.kubeconfig === undefined)
+    throw otherTarget('kubernetes', `kubernetes (${given})`, world);
+  return given === undefined ? cluster?.kubeconfig : resolve(world.cwd, given);
+}
 
 async function initHere(
   input: Input,

@@ -34,7 +34,9 @@ export const verb: Verb = {
       if (out !== undefined) await world.files.write(resolve(world.cwd, out), text);
       if (input.json) ui.out(text);
       else {
-        showPlans(gathered, plans, world);
+        showPlans(gathered, plans, input.verbose, world);
+        if (!input.verbose && !nothingToDo(plans))
+          ui.line(say('Every line of every action: --verbose', '显示全部内容：--verbose'));
         if (nothingToDo(plans)) ui.line(say('Nothing to change.', '无需更改。'));
         else if (out !== undefined)
           ui.line(say(`Do exactly this: deepseek-deploy apply ${out}`, `照此执行：deepseek-deploy apply ${out}`));

@@ -1,5 +1,8 @@
+import type { Survey } from '../checks/node-check.js';
+import type { Config } from '../config/config.js';
 import { settingsOf } from '../config/settings.js';
 import { examine } from '../fleet/examine.js';
+import { surveyExisting } from '../fleet/existing.js';
 import { examined } from '../fleet/gather.js';
 import { openHosts } from '../fleet/open.js';
 import { clusterState } from '../fleet/state.js';
@@ -11,20 +14,24 @@ import { clusterJson, showCluster } from './cluster-state.js';
 
 /** Hosts that cannot be reached are part of the answer. */
 export async function statusCluster(
-  { name, wish }: ClusterRecord,
+  { name, wish, kubeconfig }: ClusterRecord,
   input: Input,
   world: World,
 ): Promise<'problem' | undefined> {
   const { config } = await settingsOf(world, wish.file, wish.overrides);
+  const survey = await world.ui.wait(say('Looking at the cluster', '正在查看集群'), () =>
+    kubeconfig === undefined ? surveyHosts(config, world) : surveyExisting(kubeconfig, config.kubernetes, world),
+  );
+  const now = clusterState(survey);
+  if (input.json) world.ui.out(`${JSON.stringify(clusterJson(name, now), null, 2)}\n`);
+  else showCluster(name, now, world);
+  return now.state === 'ready' ? undefined : 'problem';
+}
+
+async function surveyHosts(config: Config, world: World): Promise<Survey> {
   const fleet = await openHosts(config, world);
   try {
-    const survey = await world.ui.wait(say('Looking at the hosts', '正在查看主机'), () =>
-      examine(fleet.hosts.map(examined), config.kubernetes, fleet.parallel, world),
-    );
-    const now = clusterState(survey);
-    if (input.json) world.ui.out(`${JSON.stringify(clusterJson(name, now), null, 2)}\n`);
-    else showCluster(name, now, world);
-    return now.state === 'ready' ? undefined : 'problem';
+    return await examine(fleet.hosts.map(examined), config.kubernetes, fleet.parallel, world);
   } finally {
     await fleet.close();
   }

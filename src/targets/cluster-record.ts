@@ -11,6 +11,8 @@ export interface ClusterRecord {
   readonly name: string;
   readonly machines: readonly { readonly name: string; readonly address: string; readonly roles: readonly Role[] }[];
   readonly wish: RememberedWish;
+  /** Absolute path: of a cluster that others made, which is only looked at. */
+  readonly kubeconfig?: string;
   /** ISO 8601, UTC. */
   readonly createdAt: string;
 }
@@ -20,9 +22,15 @@ export async function readCluster(world: World): Promise<ClusterRecord | undefin
   return text === undefined ? undefined : (JSON.parse(text) as ClusterRecord);
 }
 
-/** @throws UserError `cluster.none` when no cluster was made from this home. */
+/** @throws UserError `cluster.none` when no cluster was made from this home, `cluster.not-ours` when others made it. */
 export async function needCluster(world: World): Promise<ClusterRecord> {
   const record = await readCluster(world);
+  if (record?.kubeconfig !== undefined)
+    throw new UserError(
+      'cluster.not-ours',
+      say('This cluster was made by others: its hosts are theirs.', '此集群由他人建立，其主机不归本工具管理。'),
+      { hint: say('See it: deepseek-deploy status', '查看集群：deepseek-deploy status'), exit: 'usage' },
+    );
   if (record) return record;
   throw new UserError(
     'cluster.none',
@@ -44,8 +52,8 @@ export async function recordCluster(
 ): Promise<boolean> {
   const before = await readCluster(world);
   const createdAt = before?.createdAt ?? new Date(world.clock.now()).toISOString();
-  const { name, machines, wish } = record;
-  const text = `${JSON.stringify({ version: 1, target: 'kubernetes', name, machines, wish, createdAt }, null, 2)}\n`;
+  const { name, machines, wish, kubeconfig } = record;
+  const text = `${JSON.stringify({ version: 1, target: 'kubernetes', name, machines, wish, kubeconfig, createdAt }, null, 2)}\n`;
   const path = clusterFile(world.places.home);
   if ((await world.files.readIfAny(path)) === text) return false;
   await world.files.makeDir(world.places.home);

@@ -1,11 +1,11 @@
 /** The whole of `init --target kubernetes` over real hosts: ssh, sudo, files, locks and journals; its steps are small. */
-import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openSsh, type Ssh, type SshHost } from '../../src/hosts/ssh.js';
 import { allDone, many } from '../../src/plan/many.js';
 import { sh } from '../hosts-contract/contract.js';
+import { cli } from './cli.js';
 import { type Machines, machines } from './machines.js';
 
 type User = 'root' | 'asks' | 'free' | 'stranger';
@@ -14,12 +14,14 @@ let three: Machines;
 let ssh: Ssh;
 let hosts: SshHost[];
 let folder: string;
+let type: ReturnType<typeof cli>;
 
 beforeAll(async () => {
   three = await machines(3);
   ssh = openSsh(three.settings, process.env);
   hosts = three.hosts.map((machine) => ssh.host(machine.target()));
   folder = mkdtempSync(`${tmpdir()}/dd-init-`);
+  type = cli(`${import.meta.dirname}/small-main.ts`, folder);
 });
 
 afterAll(async () => {
@@ -36,50 +38,6 @@ function configuration(user: User): void {
   });
   const head = ['version: 1', 'target: kubernetes', 'kubernetes: {allowCgroupV1: true}', 'hosts:', '  machines:'];
   writeFileSync(`${folder}/deepseek.yaml`, [...head, ...lines, ''].join('\n'));
-}
-
-interface Told {
-  readonly code: number | null;
-  readonly text: string;
-  readonly ms: number;
-}
-
-interface How {
-  readonly stdin?: string;
-  /** The run is sent the signal once it has said this. Default SIGKILL. */
-  readonly killAt?: RegExp;
-  readonly signal?: NodeJS.Signals;
-}
-
-function type(words: string, options: How = {}): Promise<Told> {
-  const startedAt = performance.now();
-  const child: ChildProcess = spawn(
-    process.execPath,
-    [
-      '--import',
-      `file://${process.cwd()}/node_modules/tsx/dist/loader.mjs`,
-      `${import.meta.dirname}/small-main.ts`,
-      ...words.split(' '),
-    ],
-    {
-      cwd: folder,
-      env: { ...process.env, DEEPSEEK_DEPLOY_HOME: `${folder}/home` },
-      stdio: 'pipe',
-    },
-  );
-  let text = '';
-  let killed = false;
-  const heard = (words: Buffer): void => {
-    text += words;
-    if (!killed && options.killAt?.test(text)) killed = child.kill(options.signal ?? 'SIGKILL');
-  };
-  child.stdout!.on('data', heard);
-  child.stderr!.on('data', heard);
-  child.stdin!.on('error', () => {});
-  child.stdin!.end(options.stdin ?? '');
-  return new Promise((resolve) =>
-    child.once('close', (code) => resolve({ code, text, ms: Math.round(performance.now() - startedAt) })),
-  );
 }
 
 const on = async (script: string, ...words: string[]): Promise<string[]> =>

@@ -86,7 +86,10 @@ end
 --- @return the plan: the bounds; `told` by 'requests' and 'tokens'; `out`: room for what core.limit_local and
 --- core.limit_redis tell of each bound, valid until the next request
 function M.arrange(bounds)
-  for _, bound in ipairs(bounds) do bound.near = M.near(bound.key) end
+  for _, bound in ipairs(bounds) do
+    bound.near = M.near(bound.key)
+    bound.limit_text, bound.share_text = tostring(bound.limit), tostring(bound.share)
+  end
   bounds.told = { requests = told(bounds, "requests"), tokens = told(bounds, "tokens") }
   bounds.out = { left = {}, back = {}, wait = {} }
   return bounds

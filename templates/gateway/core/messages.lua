@@ -1,6 +1,8 @@
 -- The shape of a chat's messages: objects of known roles that say something.
 local json = require "core.json"
 
+local sub = string.sub
+
 local ROLES = { "system", "developer", "user", "assistant", "tool", "function" }
 local known = {}
 for _, role in ipairs(ROLES) do known[role] = true end
@@ -30,10 +32,17 @@ local function message_fault(message)
   if code then return ".content", code, text end
 end
 
+--- Of a message of two strings: whether it says who speaks and what, and is no tool's answer.
+local function plain(body, from, to, said)
+  local role = from and sub(body, from, to)
+  return said ~= nil and known[role] and role ~= "tool"
+end
+
 --- @param longest bytes of `messages` that are decoded; longer ones are the engine's to judge
 --- @return nil, or { code, message, path }
 function M.fault(doc, longest)
   if doc.to.messages - doc.from.messages >= longest then return nil end
+  if json.strings(doc, "messages", "role", "content", plain) then return nil end
   local list = json.decode(doc, "messages")
   if list == nil then return { code = "invalid_json", message = "this is no JSON" } end
   if #list == 0 then return { code = "empty_array", message = "expected at least one message" } end

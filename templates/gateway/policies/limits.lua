@@ -103,7 +103,7 @@ local function tell(plan, out, of, local_only)
   end
   local bound, header = plan[least], ngx.header
   -- As texts: a number costs three times as much here.
-  header[names.limit] = (local_only and bound.share or bound.limit) .. ""
+  header[names.limit] = local_only and bound.share_text or bound.limit_text
   header[names.left] = out.left[least] .. ""
   header[names.back] = duration(bound.kind == "day" and midnight() or out.back[least])
 end

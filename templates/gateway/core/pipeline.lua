@@ -48,7 +48,7 @@ end
 local calls = {
   access = "local answer = f%d(req, settings) if answer then return answer end",
   rescue = "local answer = f%d(req, settings) if answer then return answer end",
-  chunk = "local other = f%d(req, data, last) if other then data = other changed = true end",
+  chunk = "local other = f%d(req, data, last) if other and other ~= data then data = other changed = true end",
   done = "f%d(req, settings)",
 }
 

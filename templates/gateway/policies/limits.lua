@@ -13,6 +13,7 @@ local new = require "table.new"
 local sys = require "core.sys"
 
 local ceil, floor, min = math.ceil, math.floor, math.min
+local find = string.find
 
 local BYTES_PER_TOKEN = 4
 
@@ -160,8 +161,12 @@ end
 local function chunk(req, data)
   local taken = req.taken
   if not taken or not taken.plan.tokens or not req.stream then return end
-  local _, events = data:gsub("data: {", "")
-  taken.events = (taken.events or 0) + events
+  local at, events = find(data, "data: {", 1, true), taken.events or 0
+  while at do
+    events = events + 1
+    at = find(data, "data: {", at + 7, true)
+  end
+  taken.events = events
 end
 
 --- @return tokens, or nil where the estimate is all there is

@@ -32,6 +32,8 @@ end
 
 --- One past the last empty line, or 1.
 local function end_of_events(text)
+  -- Most pieces end with an event.
+  if sub(text, -2) == "\n\n" then return #text + 1 end
   local at, from = 1, 1
   while true do
     local _, to = find(text, "\n\r?\n", from)

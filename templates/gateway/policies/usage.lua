@@ -2,13 +2,27 @@
 -- it came to its end. Inside a JSON string a quote is always escaped, so `"usage":` cannot be faked by a model's text.
 local sys = require "core.sys"
 
-local find, match = string.find, string.match
+local byte, find = string.byte, string.find
+
+--- The whole number after a field's name; by hand, for patterns are not compiled and took half of the time here.
+local function number_after(data, name, from)
+  local _, at = find(data, name, from, true)
+  if not at then return nil end
+  if byte(data, at + 1) == 32 then at = at + 1 end
+  local value
+  while true do
+    at = at + 1
+    local c = byte(data, at)
+    if not c or c < 48 or c > 57 then return value end
+    value = (value or 0) * 10 + c - 48
+  end
+end
 
 local function tokens(req, data)
   local at = find(data, '"usage":', 1, true)
   if not at then return end
-  req.prompt_tokens = tonumber(match(data, '"prompt_tokens": ?(%d+)', at)) or req.prompt_tokens
-  req.completion_tokens = tonumber(match(data, '"completion_tokens": ?(%d+)', at)) or req.completion_tokens
+  req.prompt_tokens = number_after(data, '"prompt_tokens":', at) or req.prompt_tokens
+  req.completion_tokens = number_after(data, '"completion_tokens":', at) or req.completion_tokens
 end
 
 local function chunk(req, data, last)

@@ -11,17 +11,20 @@ export interface Planned<C> {
   readonly after?: string;
 }
 
-/** What would be done, in order, as far as it can be told before anything is. */
+/**
+ * What would be done, in order, as far as it can be told before anything is. The probes are asked all at once: they
+ * change nothing, and over a network it is the way that takes the time.
+ */
 export async function plan<C>(steps: readonly Step<C>[], context: C, world: World): Promise<Planned<C>[]> {
+  const done = await Promise.all(steps.map((step) => step.done(context, world)));
   const planned: Planned<C>[] = [];
-  for (const step of steps) {
-    planned.push(await planStep(step, context, world));
+  for (const [at, step] of steps.entries()) {
+    planned.push(done[at] ? { step, actions: undefined } : await planStep(step, context, world));
   }
   return planned;
 }
 
 async function planStep<C>(step: Step<C>, context: C, world: World): Promise<Planned<C>> {
-  if (await step.done(context, world)) return { step, actions: undefined };
   try {
     return { step, actions: await step.apply(context, world) };
   } catch (error) {

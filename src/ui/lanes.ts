@@ -58,7 +58,7 @@ function line(lane: LaneState, width: number, screen: Screen, pen: Pen): string 
   const words = [lane.title, time, lane.note].filter(Boolean).join('  ');
   const head = `${padEnd(lane.name, width)}  ${count}  `;
   const room = Math.max(10, screen.columns - columns(head) - 3);
-  return `${mark(lane, screen, pen)} ${head}${cut(words, room)}`;
+  return `${mark(lane, screen, pen)} ${head}${cut(words, room)}`.trimEnd();
 }
 
 const order: readonly LaneState['state'][] = ['failed', 'working', 'blocked', 'stopped', 'waiting', 'queued', 'done'];

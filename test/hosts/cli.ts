@@ -11,6 +11,8 @@ export interface How {
   readonly stdin?: string;
   /** The run is sent the signal once it has said this. */
   readonly killAt?: RegExp;
+  /** So long after that, ms. */
+  readonly killAfterMs?: number;
   /** Default SIGKILL. */
   readonly signal?: NodeJS.Signals;
 }
@@ -33,7 +35,9 @@ export function cli(main: string, folder: string): (words: string, how?: How) =>
     let killed = false;
     const heard = (said: Buffer): void => {
       text += said;
-      if (!killed && how.killAt?.test(text)) killed = child.kill(how.signal ?? 'SIGKILL');
+      if (killed || !how.killAt?.test(text)) return;
+      killed = true;
+      setTimeout(() => child.kill(how.signal ?? 'SIGKILL'), how.killAfterMs ?? 0);
     };
     child.stdout.on('data', heard);
     child.stderr.on('data', heard);

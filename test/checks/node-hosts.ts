@@ -72,7 +72,7 @@ const smi = (file: string): Section => ({
 
 /** The GPU worker's nvidia-smi is a recording of its own. */
 export function sectionsOf(name: 'fresh' | 'control-plane' | 'gpu-worker'): Section[] {
-  const sections = readRecording(recording(`node-${name}.txt`));
+  const sections = readRecording(recording(`nodes/${name}.txt`));
   return name === 'gpu-worker' ? [smi('q-x-h200-x2.xml'), ...sections] : sections;
 }
 

@@ -62,7 +62,11 @@ describe('each form is recognised by its content', () => {
     'version-610.txt': 'version',
   };
   it('no file is left out', () => {
-    expect(Object.keys(forms)).toEqual(readdirSync(folder).sort());
+    expect(Object.keys(forms)).toEqual(
+      readdirSync(folder)
+        .filter((name) => name !== 'nodes')
+        .sort(),
+    );
   });
   it.each(Object.entries(forms))('%s', (file, form) => {
     expect(read(file).forms.join('+')).toBe(form);

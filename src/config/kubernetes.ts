@@ -94,6 +94,27 @@ export const kubernetes = object(
         initial: {},
       },
     ),
+    proxy: string({
+      says: say('What hosts go out through, where there is no other way.', '主机访问外网须经的代理。'),
+      pattern: { regexp: '^https?://[^\\s"\\\\]+$', means: say('an address (http://…)', '地址（http://…）') },
+      max: 500,
+      example: 'http://proxy.example:3128',
+    }),
+    noProxy: list(
+      string({
+        says: say('A name, a domain or a range.', '主机名、域名或网段。'),
+        pattern: { regexp: '^[A-Za-z0-9.:/*_-]+$', means: say('a name, a domain or a range', '主机名、域名或网段') },
+        max: 253,
+      }),
+      {
+        says: say(
+          'What is reached without it; hosts, pods and services are anyway.',
+          '不经代理访问的目标；集群主机、Pod 与 Service 始终直连。',
+        ),
+        max: 100,
+        initial: [],
+      },
+    ),
     allowCgroupV1: boolean({
       says: say(
         'Run on hosts with control groups of version 1, which Kubernetes is about to drop.',

@@ -1,5 +1,6 @@
 /** containerd's configuration: what we write, and what is in effect. */
 import { versions } from './pins.js';
+import { dropIn } from './proxy.js';
 import type { Sources } from './sources.js';
 
 export const configFile = '/etc/containerd/config.toml';
@@ -121,5 +122,5 @@ export const hasNvidia = (dump: ReadonlyMap<string, string>, wish: Wish): boolea
 /** Prints the effective configuration (with TZ=UTC); status 3 when a file of it is newer than the daemon. */
 export const dumpScript = `since=$(systemctl show --timestamp=us -P ActiveEnterTimestamp containerd | cut -d' ' -f2-)
 [ "$(systemctl is-active containerd)" = active ] && [ -n "$since" ] || exit 3
-[ -z "$(find ${configFile} ${configFolder} -newermt "$since" 2>/dev/null)" ] || exit 3
+[ -z "$(find ${configFile} ${configFolder} ${dropIn('containerd')} -newermt "$since" 2>/dev/null)" ] || exit 3
 containerd config dump`;

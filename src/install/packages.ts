@@ -5,6 +5,7 @@ import { tail } from '../plan/step.js';
 import { say } from '../say.js';
 import type { Result } from '../world.js';
 import type { Distribution } from './distribution.js';
+import type { Env } from './proxy.js';
 import type { Repository } from './sources.js';
 
 /** What we keep on a host: root's alone. */
@@ -51,8 +52,15 @@ mkdir -p -m 700 "\${1%/*}"
 for name in $2; do rpm -q --quiet --whatprovides "$name" || echo "$name" >>"$1"; done
 dnf $5 install -y --setopt=install_weak_deps=False --allowerasing \${4:+"--disableexcludes=$4"} $3`;
 
-/** @param from the repository they come from, where it is one of ours */
-export function install(distribution: Distribution, packages: readonly Package[], from?: Repository): Command {
+/** How packages are reached. */
+export interface Via {
+  /** The repository they come from, where it is one of ours. */
+  readonly from?: Repository | undefined;
+  /** Of a proxy. */
+  readonly env?: Env;
+}
+
+export function install(distribution: Distribution, packages: readonly Package[], { from, env }: Via = {}): Command {
   const names = packages.map(({ name }) => name);
   const apt = distribution.family === 'apt';
   const asked = packages.map(apt ? aptName : dnfName);
@@ -71,7 +79,7 @@ export function install(distribution: Distribution, packages: readonly Package[]
       onlyOf(distribution, from),
     ],
     sudo: true,
-    env: noise,
+    env: { ...env, ...noise },
     timeoutMs: minutes(30),
   };
 }

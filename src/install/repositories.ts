@@ -1,7 +1,8 @@
 /** A package repository on a host: its key, checked by fingerprint, and the file that names it. */
 import type { Command } from '../command.js';
 import type { Distribution } from './distribution.js';
-import { onlyOf, repositoryId } from './packages.js';
+import { onlyOf, repositoryId, type Via } from './packages.js';
+import type { Env } from './proxy.js';
 import type { Repository } from './sources.js';
 
 const head = '# Written by deepseek-deploy; `deepseek-deploy reset` removes it.\n';
@@ -61,7 +62,7 @@ mkdir -p "\${1%/*}"
 install -m 644 "$t" "$1"`;
 
 /** Status 75: the key could not be fetched; 76: it is another key than the pinned one, whose fingerprint is printed. */
-export const fetchKey = (repository: Repository, distribution: Distribution): Command => ({
+export const fetchKey = (repository: Repository, distribution: Distribution, env: Env = {}): Command => ({
   argv: [
     'sh',
     '-c',
@@ -72,7 +73,7 @@ export const fetchKey = (repository: Repository, distribution: Distribution): Co
     repository.key!.fingerprint,
   ],
   sudo: true,
-  env: { LC_ALL: 'C.UTF-8' },
+  env: { ...env, LC_ALL: 'C.UTF-8' },
   timeoutMs: 120_000,
 });
 
@@ -102,8 +103,8 @@ export const bringBack = ({ family }: Distribution): Command => ({
   sudo: true,
 });
 
-/** Reads the lists of what there is anew. @param from of a bundle alone */
-export function refresh(distribution: Distribution, from?: Repository): Command {
+/** Reads the lists of what there is anew; of a bundle alone, where it is one. */
+export function refresh(distribution: Distribution, { from, env }: Via = {}): Command {
   const only = onlyOf(distribution, from).split(' ').filter(Boolean);
   return {
     argv:
@@ -111,7 +112,7 @@ export function refresh(distribution: Distribution, from?: Repository): Command 
         ? ['apt-get', ...only, 'update', '-o', 'DPkg::Lock::Timeout=600']
         : ['dnf', ...only, 'makecache', '-y'],
     sudo: true,
-    env: { LC_ALL: 'C.UTF-8' },
+    env: { ...env, LC_ALL: 'C.UTF-8' },
     timeoutMs: 600_000,
   };
 }

@@ -7,7 +7,8 @@ import { documentsOf, type KubeObject } from '../manifests/object.js';
 import { type Action, tail } from '../plan/step.js';
 import { say } from '../say.js';
 import type { Result, World } from '../world.js';
-import { ask, asRoot, kubectl, run } from './at-node.js';
+import { ask, asRoot, kubectl, outwardly, run } from './at-node.js';
+import type { Machine } from './machine.js';
 
 const manager = '--field-manager=deepseek-deploy';
 
@@ -92,12 +93,10 @@ const fetchFailed =
     );
   };
 
-/** Fetched by the control plane, its hash checked, applied. @param base the address of raw files of GitHub */
-export function applyPinned(manifest: Pinned, base: string): readonly Action[] {
+/** Fetched by the control plane, its hash checked, applied. */
+export function applyPinned(manifest: Pinned, machine: Machine): readonly Action[] {
   const file = fileOf(manifest);
-  const url = `${base}/${manifest.path}`;
-  return [
-    run(asRoot(fetchScript, [file, url, manifest.sha256], 300_000), fetchFailed(url)),
-    run(kubectl([...applyWords, file], undefined, 300_000)),
-  ];
+  const url = `${machine.cluster.sources.manifests}/${manifest.path}`;
+  const fetch = asRoot(fetchScript, [file, url, manifest.sha256], 300_000);
+  return [run(outwardly(machine, fetch), fetchFailed(url)), run(kubectl([...applyWords, file], undefined, 300_000))];
 }

@@ -3,6 +3,7 @@ import type { Command } from '../command.js';
 import type { Wish } from '../install/containerd.js';
 import { type Distribution, distributionOf } from '../install/distribution.js';
 import { adminConfig, type ClusterWish, type NodeWish } from '../install/kubeadm.js';
+import { dropInText, type Env, proxyEnv } from '../install/proxy.js';
 import type { Action } from '../plan/step.js';
 import type { Result, World } from '../world.js';
 import type { Machine, Peer } from './machine.js';
@@ -34,6 +35,22 @@ export const kubectl = (words: readonly string[], stdin?: string, timeoutMs = 60
   timeoutMs,
   ...(stdin === undefined ? {} : { stdin }),
 });
+
+const addresses = ({ cluster }: Pick<Machine, 'cluster'>): readonly string[] =>
+  cluster.machines.map(({ address }) => address);
+
+/** What a command that goes out of the cluster's network is told. */
+export const outward = (machine: Pick<Machine, 'cluster'>): Env =>
+  proxyEnv(machine.cluster.settings, addresses(machine));
+
+export const outwardly = (machine: Pick<Machine, 'cluster'>, command: Command): Command => ({
+  ...command,
+  env: { ...outward(machine), ...command.env },
+});
+
+/** The file of a service that pulls images; undefined where it needs none. */
+export const proxyDropIn = (machine: Pick<Machine, 'cluster'>): string | undefined =>
+  dropInText(machine.cluster.settings, addresses(machine));
 
 export const systemOf = (machine: Pick<Machine, 'name' | 'facts'>): Distribution =>
   distributionOf(machine.name, machine.facts);

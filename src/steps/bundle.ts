@@ -30,7 +30,7 @@ export const bundleRepository: NodeStep = {
     const [one, system] = [bundleOf(machine)!, systemOf(machine)];
     return [
       { kind: 'write', path: sourceFile(one, system), mode: 0o644, content: sourceText(one, system) },
-      run(refresh(system, one)),
+      run(refresh(system, { from: one })),
     ];
   },
   undo: async (machine) => [{ kind: 'remove', path: sourceFile(bundleOf(machine)!, systemOf(machine)) }],

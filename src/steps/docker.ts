@@ -1,8 +1,10 @@
 /** Docker Engine, a tool for people: it shares the containerd of the cluster, in a name space of its own. */
 import type { Package } from '../install/packages.js';
 import { versions } from '../install/pins.js';
+import { dropIn } from '../install/proxy.js';
 import { say } from '../say.js';
-import { ask, asRoot, run } from './at-node.js';
+import { ask, asRoot, proxyDropIn, run } from './at-node.js';
+import { throughProxy } from './containerd-configure.js';
 import { installAll, lacking, removeAll } from './installed.js';
 import type { NodeStep } from './machine.js';
 import { repositoryFor } from './repositories.js';
@@ -23,13 +25,23 @@ export const docker: NodeStep = {
   on: 'every',
   needed: ({ cluster }) => cluster.settings.docker,
   async done(machine, world) {
-    const [absent, daemon] = await Promise.all([lacking(packages, machine, world), ask(world, dockerScript)]);
-    return absent.length === 0 && /^\d/.test(daemon.stdout);
+    const [absent, daemon, way] = await Promise.all([
+      lacking(packages, machine, world),
+      ask(world, dockerScript),
+      world.files.readIfAny(dropIn('docker')),
+    ]);
+    return absent.length === 0 && way === proxyDropIn(machine) && /^\d/.test(daemon.stdout);
   },
-  apply: async (machine) => [
-    installAll('docker.install', packages, machine, repositoryFor('docker', machine)),
-    run(asRoot('systemctl enable -q docker && systemctl start docker', [], 120_000)),
-  ],
-  undo: async (machine) => [removeAll('docker.install', packages, machine)],
+  async apply(machine, world) {
+    // Containers of people's run by it: it is started anew only for another proxy.
+    const same = (await world.files.readIfAny(dropIn('docker'))) === proxyDropIn(machine);
+    const start = `systemctl daemon-reload && systemctl enable -q docker && systemctl ${same ? 'start' : 'restart'} docker`;
+    return [
+      installAll('docker.install', packages, machine, repositoryFor('docker', machine)),
+      ...throughProxy('docker', machine),
+      run(asRoot(start, [], 120_000)),
+    ];
+  },
+  undo: async (machine) => [{ kind: 'remove', path: dropIn('docker') }, removeAll('docker.install', packages, machine)],
   leaves: say('images and volumes in /var/lib/docker', '/var/lib/docker 中的镜像与卷'),
 };

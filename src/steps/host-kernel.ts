@@ -13,7 +13,7 @@ import {
 import { installFailed, onlyOf } from '../install/packages.js';
 import { say } from '../say.js';
 import type { World } from '../world.js';
-import { ask, asRoot, inContainer, run, systemOf } from './at-node.js';
+import { ask, asRoot, inContainer, outwardly, run, systemOf } from './at-node.js';
 import { bundleOf } from './bundle.js';
 import type { NodeStep } from './machine.js';
 
@@ -38,15 +38,9 @@ export const hostKernel: NodeStep = {
   },
   async apply(machine, world) {
     const bare = systemOf(machine).family === 'dnf' && !inContainer(machine);
+    const extra = asRoot(extraScript, [onlyOf(systemOf(machine), bundleOf(machine))], 600_000);
     return [
-      ...(bare
-        ? [
-            run(
-              asRoot(extraScript, [onlyOf(systemOf(machine), bundleOf(machine))], 600_000),
-              installFailed('host.kernel', machine.name),
-            ),
-          ]
-        : []),
+      ...(bare ? [run(outwardly(machine, extra), installFailed('host.kernel', machine.name))] : []),
       { kind: 'write', path: modulesFile, mode: 0o644, content: modulesText },
       run(asRoot(load, modules)),
       { kind: 'write', path: sysctlFile, mode: 0o644, content: sysctlText(await settings(world)) },

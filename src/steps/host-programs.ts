@@ -3,7 +3,7 @@ import { install, installFailed } from '../install/packages.js';
 import { absentScript, packagesFor, programs } from '../install/programs.js';
 import { say } from '../say.js';
 import type { World } from '../world.js';
-import { ask, run, systemOf } from './at-node.js';
+import { ask, outward, run, systemOf } from './at-node.js';
 import { bundleOf } from './bundle.js';
 import type { NodeStep } from './machine.js';
 
@@ -17,17 +17,9 @@ export const hostPrograms: NodeStep = {
   done: async (_, world) => (await absent(world)).length === 0,
   async apply(machine, world) {
     const system = systemOf(machine);
-    const names = packagesFor(await absent(world), system);
-    return [
-      run(
-        install(
-          system,
-          names.map((name) => ({ name })),
-          bundleOf(machine),
-        ),
-        installFailed('host.programs', machine.name),
-      ),
-    ];
+    const packages = packagesFor(await absent(world), system).map((name) => ({ name }));
+    const via = { from: bundleOf(machine), env: outward(machine) };
+    return [run(install(system, packages, via), installFailed('host.programs', machine.name))];
   },
   leaves: say('small programs of the system, such as socat and conntrack', '系统小工具，例如 socat、conntrack'),
 };

@@ -1,7 +1,7 @@
 /** A clock that is kept: certificates of a new cluster are not yet valid for a host that is behind. */
 import { install, installFailed } from '../install/packages.js';
 import { say } from '../say.js';
-import { ask, asRoot, inContainer, run, systemOf } from './at-node.js';
+import { ask, asRoot, inContainer, outward, run, systemOf } from './at-node.js';
 import { bundleOf } from './bundle.js';
 import type { NodeStep } from './machine.js';
 
@@ -21,7 +21,10 @@ export const hostTime: NodeStep = {
   async apply(machine) {
     const system = systemOf(machine);
     return [
-      run(install(system, [{ name: 'chrony' }], bundleOf(machine)), installFailed('host.time', machine.name)),
+      run(
+        install(system, [{ name: 'chrony' }], { from: bundleOf(machine), env: outward(machine) }),
+        installFailed('host.time', machine.name),
+      ),
       run(asRoot(`systemctl enable --now ${system.family === 'apt' ? 'chrony' : 'chronyd'}`)),
     ];
   },

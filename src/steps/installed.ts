@@ -11,7 +11,7 @@ import {
 import type { Repository } from '../install/sources.js';
 import type { Action } from '../plan/step.js';
 import type { World } from '../world.js';
-import { run, systemOf } from './at-node.js';
+import { outward, run, systemOf } from './at-node.js';
 import type { Machine } from './machine.js';
 
 /** Those of the packages that are still to be installed, or in another version. */
@@ -30,7 +30,7 @@ export const areInstalled = async (packages: readonly Package[], machine: Machin
 
 /** All of them: a package of the same making fits its siblings. */
 export const installAll = (id: string, packages: readonly Package[], machine: Machine, from?: Repository): Action =>
-  run(install(systemOf(machine), packages, from), installFailed(id, machine.name));
+  run(install(systemOf(machine), packages, { from, env: outward(machine) }), installFailed(id, machine.name));
 
 /** Those of them that were not there before us. */
 export const removeAll = (id: string, packages: readonly Package[], machine: Machine): Action =>

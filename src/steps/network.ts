@@ -39,8 +39,5 @@ export const networkCalico: NodeStep = {
   needed: ({ cluster }) => cluster.settings.network === 'calico',
   done: async (_, world) =>
     (await isPinnedApplied(manifests.calico, world)) && (await isRolledOut(calicoWorkload, world)),
-  apply: async ({ cluster }) => [
-    ...applyPinned(manifests.calico, cluster.sources.manifests),
-    untilRolledOut(calicoWorkload),
-  ],
+  apply: async (machine) => [...applyPinned(manifests.calico, machine), untilRolledOut(calicoWorkload)],
 };

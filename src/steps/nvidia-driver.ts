@@ -5,7 +5,7 @@ import { onlyOf } from '../install/packages.js';
 import type { Action } from '../plan/step.js';
 import { say } from '../say.js';
 import type { World } from '../world.js';
-import { ask, asRoot, run, systemOf } from './at-node.js';
+import { ask, asRoot, outwardly, run, systemOf } from './at-node.js';
 import { bundleOf } from './bundle.js';
 import { installAll } from './installed.js';
 import type { Machine, NodeStep } from './machine.js';
@@ -90,7 +90,7 @@ async function installDriver(machine: Machine, world: World): Promise<readonly A
   const steps = driverPackages(system, machine.facts, kernel);
   return [
     { kind: 'write', path: nouveauFile, mode: 0o644, content: nouveauText },
-    ...steps.before.map((script) => run(asRoot(script, [only], 600_000))),
+    ...steps.before.map((script) => run(outwardly(machine, asRoot(script, [only], 600_000)))),
     installAll('nvidia.driver', steps.packages, machine, from),
     run(asRoot(holdScript)),
     run(asRoot(initramfsScript, [], 600_000)),

@@ -1,4 +1,5 @@
 /** Package repositories of Docker, Kubernetes and NVIDIA, each with its key checked. */
+import type { Command } from '../command.js';
 import { UserError } from '../errors.js';
 import type { Distribution } from '../install/distribution.js';
 import {
@@ -15,7 +16,7 @@ import { type Repository, type RepositoryName, repositoryOf } from '../install/s
 import type { Action } from '../plan/step.js';
 import { say } from '../say.js';
 import type { Result, World } from '../world.js';
-import { ask, holds, run, systemOf } from './at-node.js';
+import { ask, holds, outward, run, systemOf } from './at-node.js';
 import type { Machine, NodeStep } from './machine.js';
 
 const wantsDriver = (machine: Machine): boolean =>
@@ -75,8 +76,9 @@ const keyFailed =
     );
   };
 
-function add(repository: Repository, system: Distribution, host: string): readonly Action[] {
-  const key = repository.key ? [run(fetchKey(repository, system), keyFailed(repository, host))] : [];
+function add(repository: Repository, system: Distribution, machine: Machine): readonly Action[] {
+  const fetch = (): Command => fetchKey(repository, system, outward(machine));
+  const key = repository.key ? [run(fetch(), keyFailed(repository, machine.name))] : [];
   const write: Action = {
     kind: 'write',
     path: sourceFile(repository, system),
@@ -98,8 +100,8 @@ export const repositories: NodeStep = {
   },
   async apply(machine) {
     const system = systemOf(machine);
-    const added = repositoriesFor(machine).flatMap((one) => add(one, system, machine.name));
-    return [...added, run(refresh(system))];
+    const added = repositoriesFor(machine).flatMap((one) => add(one, system, machine));
+    return [...added, run(refresh(system, { env: outward(machine) }))];
   },
   async undo(machine) {
     const system = systemOf(machine);

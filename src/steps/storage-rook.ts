@@ -59,10 +59,10 @@ export const storageRook: NodeStep = {
   after: ['node.labels', 'storage.host'],
   needed: ({ cluster }) => storageOf(cluster) === 'rook',
   done: ({ cluster }, world) => isThere(cluster, world),
-  apply: async ({ cluster }) => [
-    ...parts.flatMap((part) => applyPinned(part, cluster.sources.manifests)),
+  apply: async (machine) => [
+    ...parts.flatMap((part) => applyPinned(part, machine)),
     untilRolledOut(operator),
-    applyObjects(objects(cluster)),
+    applyObjects(objects(machine.cluster)),
     untilCeph,
   ],
   leaves: say(

@@ -77,6 +77,7 @@ describe('a file', () => {
         nvidiaDocker2: false,
         storage: 'auto',
         storageDevices: {},
+        noProxy: [],
         allowCgroupV1: false,
       },
       mirrors: 'none',

@@ -153,6 +153,27 @@ test.each([systems[0]!, systems[5]!])('from a bundle, %s asks no network at all'
   expect([...(await apply(made)).values()]).toEqual([[], [], []]);
 });
 
+test('through a proxy goes what goes out, and the cluster itself does not', async () => {
+  const settings = { proxy: 'http://u:p@proxy.example:3128', noProxy: ['.corp.example'] };
+  const made = await simulatedCluster({ system: debian, peers, settings });
+  await apply(made);
+  const [world] = made.worlds;
+  const direct =
+    'localhost,127.0.0.1,10.0.0.1,10.0.0.2,10.0.0.3,10.244.0.0/16,10.96.0.0/12,.svc,.cluster.local,.corp.example';
+  const out = world!.ran.filter((line) => /apt-get|curl -fsSL --retry/.test(line) && !line.includes('remove'));
+  expect(out.length).toBeGreaterThan(4);
+  for (const line of out) expect(line).toContain(`https_proxy=<proxy> no_proxy=${direct}`);
+  expect(await world!.files.read('/etc/systemd/system/containerd.service.d/deepseek-deploy-proxy.conf')).toContain(
+    `Environment="NO_PROXY=${direct}"`,
+  );
+  expect(world!.ran.filter((line) => line.includes('u:p@'))).toEqual([]);
+  expect([...(await apply(made)).values()]).toEqual([[], [], []]);
+  // Without it again, nothing of it is left.
+  const cluster = { ...made.cluster, settings: { ...made.cluster.settings, proxy: undefined } };
+  const without = { ...made, cluster, machines: made.machines.map((machine) => ({ ...machine, cluster })) };
+  expect((await apply(without)).get('cp')).toEqual(['containerd.configure', 'docker.install']);
+});
+
 test('what is not ours is not touched', async () => {
   const made = await simulatedCluster({ system: debian, peers });
   made.states[1]!.ca = 'another';

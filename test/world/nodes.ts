@@ -220,12 +220,13 @@ const scripts: readonly (readonly [string, Script])[] = [
     },
   ],
   ['docker version --format', (_, __, { packages }) => ({ stdout: packages.has('docker-ce') ? '29.7.1\n' : '' })],
-  ['systemctl start docker', () => ({})],
+
   [
     "docker info --format '{{json .Runtimes}}'",
     (_, __, { packages }) => ({ code: packages.has('nvidia-container-toolkit') ? 0 : 1 }),
   ],
   ['nvidia-ctk runtime configure', () => ({})],
+  ['systemctl enable -q docker', () => ({})],
   ['command -v nvidia-smi', (_, __, { driver }) => ({ code: driver ? 0 : 127 })],
   ['mokutil --sb-state', () => ({ code: 1 })],
   ['nvidia-driver-pinning', () => ({})],

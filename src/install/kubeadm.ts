@@ -64,6 +64,8 @@ export function initText(node: NodeWish, cluster: ClusterWish): string {
     {
       apiVersion: api,
       kind: 'InitConfiguration',
+      // Made by kubeadm in any case, for a day; each host that joins gets one of its own.
+      bootstrapTokens: [{ ttl: '15m0s' }],
       localAPIEndpoint: { advertiseAddress: node.address, bindPort: 6443 },
       nodeRegistration: registration(node, settings),
       timeouts: { controlPlaneComponentHealthCheck: '8m0s', kubeletHealthCheck: '4m0s' },

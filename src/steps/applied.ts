@@ -51,6 +51,12 @@ export const untilRolledOut = (workload: Workload, timeoutMs = rolloutMs): Actio
   },
 });
 
+/** Both at once: each is a question to the API server. */
+export async function areRunning(objects: readonly KubeObject[], workload: Workload, world: World): Promise<boolean> {
+  const both = await Promise.all([areApplied(objects, world), isRolledOut(workload, world)]);
+  return both.every(Boolean);
+}
+
 const fileOf = ({ path }: Pinned): string => `${ours}/manifests/${path.split('/').slice(1).join('-')}`;
 
 export const hashScript = '[ ! -e "$1" ] || sha256sum <"$1" | cut -d" " -f1';

@@ -1,10 +1,10 @@
 /** containerd 2 from Docker's repository: distributions' own is too old for this Kubernetes nearly everywhere. */
 import { UserError } from '../errors.js';
-import type { Package } from '../install/packages.js';
+import { madePackages, type Package } from '../install/packages.js';
 import { versions } from '../install/pins.js';
 import { say } from '../say.js';
 import type { World } from '../world.js';
-import { ask } from './at-node.js';
+import { ask, asRoot, run } from './at-node.js';
 import { areInstalled, installAll, removeAll } from './installed.js';
 import type { Machine, NodeStep } from './machine.js';
 import { repositoryFor } from './repositories.js';
@@ -36,6 +36,10 @@ async function refuseRunningContainers({ name }: Machine, world: World): Promise
   );
 }
 
+// $1: the record of what we brought. The folder for networks is made by the daemon.
+export const stopScript = `grep -qxF containerd.io "$1" 2>/dev/null || exit 0
+systemctl disable -q --now containerd; rmdir /etc/cni/net.d /etc/cni 2>/dev/null; exit 0`;
+
 export const containerdInstall: NodeStep = {
   id: 'containerd.install',
   title: say(`containerd ${versions.containerd}`, `containerd ${versions.containerd}`),
@@ -45,6 +49,9 @@ export const containerdInstall: NodeStep = {
     await refuseRunningContainers(machine, world);
     return [installAll('containerd.install', packages, machine, repositoryFor('docker', machine))];
   },
-  undo: async (machine) => [removeAll('containerd.install', packages, machine)],
+  undo: async (machine) => [
+    run(asRoot(stopScript, [madePackages], 120_000)),
+    removeAll('containerd.install', packages, machine),
+  ],
   leaves: say('images and containers in /var/lib/containerd', '/var/lib/containerd 中的镜像与容器'),
 };

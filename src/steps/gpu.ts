@@ -2,7 +2,7 @@
 import { dcgmExporter, dcgmName, devicePlugin, devicePluginName } from '../manifests/gpu.js';
 import type { KubeObject } from '../manifests/object.js';
 import { say, type Text } from '../say.js';
-import { applyObjects, areApplied, isRolledOut, untilRolledOut, type Workload } from './applied.js';
+import { applyObjects, areRunning, untilRolledOut, type Workload } from './applied.js';
 import type { Machine, NodeStep } from './machine.js';
 
 const wanted = ({ cluster }: Machine): boolean =>
@@ -16,7 +16,7 @@ const gpuStep = (id: string, title: Text, objects: readonly KubeObject[], name: 
     on: 'first',
     after: ['kubeadm.join', 'nvidia.toolkit'],
     needed: wanted,
-    done: async (_, world) => (await areApplied(objects, world)) && (await isRolledOut(workload, world)),
+    done: (_, world) => areRunning(objects, workload, world),
     apply: async () => [applyObjects(objects), untilRolledOut(workload)],
   };
 };

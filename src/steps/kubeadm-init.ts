@@ -79,7 +79,10 @@ export const kubeadmInit: NodeStep = {
   id: 'kubeadm.init',
   title: say('The first control plane', '首个控制平面'),
   on: 'first',
-  done: async (_, world) => (await world.files.readIfAny(stateFile)) === 'made\n' && (await isReady(world)),
+  async done(_, world) {
+    const [before, ready] = await Promise.all([world.files.readIfAny(stateFile), isReady(world)]);
+    return before === 'made\n' && ready;
+  },
   async apply(machine, world) {
     const before = (await world.files.readIfAny(stateFile))?.trim();
     // A cluster that once stood is never made anew: it is waited for.

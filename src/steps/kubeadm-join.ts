@@ -58,9 +58,9 @@ const clusterCa = async ({ cluster }: Machine): Promise<string> =>
   (await ask(cluster.controlPlane(), caScript)).stdout.trim();
 
 async function isJoined(machine: Machine, world: World): Promise<boolean> {
-  const [ca, id, health] = (await ask(world, joinedScript)).stdout.split('\n').map((line) => line.trim());
-  if (!ca || health !== 'ok') return false;
-  return ca === (await clusterCa(machine)) && id === (await nodeId(machine));
+  const [here, cluster, node] = await Promise.all([ask(world, joinedScript), clusterCa(machine), nodeId(machine)]);
+  const [ca, id, health] = here.stdout.split('\n').map((line) => line.trim());
+  return ca !== '' && health === 'ok' && ca === cluster && id === node;
 }
 
 const otherCluster = (host: string): UserError =>
@@ -87,7 +87,8 @@ export const kubeadmJoin: NodeStep = {
   // etcd takes one new member at a time.
   oneAtATime: ({ roles }) => roles.includes('control-plane'),
   async done(machine, world) {
-    return (await world.files.readIfAny(stateFile)) === 'made\n' && (await isJoined(machine, world));
+    const [before, joined] = await Promise.all([world.files.readIfAny(stateFile), isJoined(machine, world)]);
+    return before === 'made\n' && joined;
   },
   async apply(machine, world) {
     const before = (await world.files.readIfAny(stateFile))?.trim();

@@ -5,7 +5,7 @@ import { say } from '../say.js';
 import {
   applyObjects,
   applyPinned,
-  areApplied,
+  areRunning,
   isPinnedApplied,
   isRolledOut,
   untilRolledOut,
@@ -25,8 +25,7 @@ export const networkFlannel: NodeStep = {
   on: 'first',
   after: ['kubeadm.init'],
   needed: ({ cluster }) => cluster.settings.network === 'flannel',
-  done: async (machine, world) =>
-    (await areApplied(objects(machine), world)) && (await isRolledOut(flannelWorkload, world)),
+  done: (machine, world) => areRunning(objects(machine), flannelWorkload, world),
   apply: async (machine) => [applyObjects(objects(machine)), untilRolledOut(flannelWorkload)],
 };
 

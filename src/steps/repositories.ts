@@ -36,10 +36,11 @@ export function repositoriesFor(machine: Machine): readonly Repository[] {
 }
 
 async function isThere(repository: Repository, system: Distribution, world: World): Promise<boolean> {
-  if (!(await holds(world, sourceFile(repository, system), sourceText(repository, system)))) return false;
-  if (repository.key === undefined) return true;
-  const { stdout } = await ask(world, fingerprintsScript, keyFile(repository, system));
-  return stdout.trim() === repository.key.fingerprint;
+  const [source, key] = await Promise.all([
+    holds(world, sourceFile(repository, system), sourceText(repository, system)),
+    repository.key && ask(world, fingerprintsScript, keyFile(repository, system)),
+  ]);
+  return source && key?.stdout.trim() === repository.key?.fingerprint;
 }
 
 const keyFailed =

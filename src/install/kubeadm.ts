@@ -55,7 +55,9 @@ const registration = (node: NodeWish, settings: Kubernetes): object => ({
 });
 
 const api = 'kubeadm.k8s.io/v1beta4';
-const documents = (...all: readonly object[]): string => all.map((one) => stringify(one)).join('---\n');
+/** kubeadm reads YAML 1.1, where a host called `n`, `on` or `012` is no string unless it is quoted. */
+const documents = (...all: readonly object[]): string =>
+  all.map((one) => stringify(one, { compat: 'yaml-1.1' })).join('---\n');
 
 /** For `kubeadm init --config`. */
 export function initText(node: NodeWish, cluster: ClusterWish): string {

@@ -27,6 +27,13 @@ describe('what kubeadm init is told', () => {
     await expect(initText(node, cluster())).toMatchFileSnapshot('golden/kubeadm-init.yaml');
   });
 
+  it.each(['n', 'on', '012', '1e3', 'null'])('has a host called %s by a name, not by a value', (name) => {
+    const text = initText({ ...node, name }, cluster());
+    const all = parseAllDocuments(text, { version: '1.1' }).map((one) => one.toJS());
+    expect(all[0]).toMatchObject({ nodeRegistration: { name } });
+    expect(all[1]).toMatchObject({ apiServer: { certSANs: ['10.0.0.1', name, '127.0.0.1'] } });
+  });
+
   it('lets go of control groups of version 1 only when it is said', () => {
     const plain = initText(node, cluster());
     expect(plain).not.toContain('ignorePreflightErrors');

@@ -1,5 +1,7 @@
 /** kubeadm itself reads what we tell it, strictly. */
 import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import { load, merge } from '../../src/config/load.js';
 import { type ClusterWish, initText, joinText } from '../../src/install/kubeadm.js';
@@ -24,8 +26,11 @@ const secrets = { token: 'abcdef.0123456789abcdef', caCertHash: `sha256:${'a'.re
 
 describe.skipIf(!programs)('kubeadm', () => {
   const said = (text: string): string => {
-    const words = ['config', 'validate', '--config', '/dev/stdin'];
-    const { stdout, stderr } = spawnSync(`${programs}/kubeadm`, words, { input: text, encoding: 'utf8' });
+    const folder = mkdtempSync(`${tmpdir()}/dd-kubeadm-`);
+    writeFileSync(`${folder}/config`, text);
+    const words = ['config', 'validate', '--config', `${folder}/config`];
+    const { stdout, stderr } = spawnSync(`${programs}/kubeadm`, words, { encoding: 'utf8' });
+    rmSync(folder, { recursive: true });
     return stdout + stderr;
   };
 

@@ -31,6 +31,10 @@ local endpoints = {
 
 local M = { admin = admin.serve, metrics = admin.metrics }
 
+-- Each cycle of the collector marks all that lives. By its default of 200 % one comes with every few megabytes of
+-- bodies: at 400 % a prompt of 32 KiB costs a tenth less CPU time, one of 256 KiB a fifth.
+collectgarbage("setpause", 400)
+
 --- In the master. `options.user`: whom the workers run as, when the master is root; `options.connections`: of a worker;
 --- `options.cloud`: whether nginx.conf has a way to a cloud.
 function M.init(options)

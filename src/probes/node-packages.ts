@@ -16,7 +16,7 @@ function oneLine(file: string, text: string): Source[] {
   return uri === undefined ? [] : [{ file, uri, suite: suite!, ...known({ signedBy }) }];
 }
 
-/** The deb822 form: `URIs: …` and `Signed-By: …`, one stanza after the other. */
+/** The deb822 form: `URIs: …` and `Signed-By: …`, stanzas with an empty line between. */
 function stanzas(file: string, lines: readonly string[]): Source[] {
   const fields = (lines: readonly string[]): Record<string, string> =>
     Object.fromEntries(
@@ -25,11 +25,10 @@ function stanzas(file: string, lines: readonly string[]): Source[] {
         return key === undefined ? [] : [[key.toLowerCase(), value!]];
       }),
     );
-  const parts: string[][] = [[]];
-  for (const line of lines) {
-    if (/^(types|enabled):/i.test(line) && fields(parts.at(-1)!).uris !== undefined) parts.push([]);
-    parts.at(-1)!.push(line);
-  }
+  const parts = lines
+    .join('\n')
+    .split(/\n\s*\n/)
+    .map((part) => part.split('\n'));
   return parts.map(fields).flatMap((said) =>
     said.uris === undefined || /^no$/i.test(said.enabled ?? '')
       ? []
@@ -43,7 +42,7 @@ function stanzas(file: string, lines: readonly string[]): Source[] {
 }
 
 export const sources: Question<Source[]> = {
-  shell: `grep -HsvE '^[[:space:]]*(#|$)' /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources
+  shell: `grep -HsvE '^[[:space:]]*#' /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources
 grep -HsE '^(baseurl|mirrorlist)' /etc/yum.repos.d/*.repo
 exit 0`,
   read({ text }) {

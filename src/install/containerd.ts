@@ -1,4 +1,5 @@
 /** containerd's configuration: what we write, and what is in effect. */
+import { at, type Toml } from '../probes/toml-lines.js';
 import { versions } from './pins.js';
 import { dropIn } from './proxy.js';
 import type { Sources } from './sources.js';
@@ -83,41 +84,25 @@ export const hostsFiles = ({ registries }: Pick<Sources, 'registries'>): readonl
       content: hostsText(registry, mirrors),
     }));
 
-/** What `containerd config dump` says is in effect, by 'section/key', quotes taken away. */
-export function readDump(dump: string): ReadonlyMap<string, string> {
-  const found = new Map<string, string>();
-  let section = '';
-  for (const line of dump.split('\n')) {
-    const heading = /^\s*\[(.+)\]\s*$/.exec(line)?.[1];
-    if (heading !== undefined) {
-      // Quoted parts have dots of their own.
-      section = heading.replace(/["']/g, '');
-      continue;
-    }
-    const [, key, value] = /^\s*([\w.-]+|'[^']*'|"[^"]*")\s*=\s*(.*?)\s*$/.exec(line) ?? [];
-    if (key !== undefined) found.set(`${section}/${key.replace(/["']/g, '')}`, value!.replace(/^["'](.*)["']$/, '$1'));
-  }
-  return found;
-}
+const images = ['plugins', 'io.containerd.cri.v1.images'] as const;
+const runtime = ['plugins', 'io.containerd.cri.v1.runtime'] as const;
+const runtimes = [...runtime, 'containerd', 'runtimes'] as const;
 
-const images = 'plugins.io.containerd.cri.v1.images';
-const runtime = 'plugins.io.containerd.cri.v1.runtime';
-
-/** Whether CRI is on, with the right pause image, registries and cgroup driver. */
-export function isConfigured(dump: ReadonlyMap<string, string>, wish: Wish): boolean {
-  const wanted: readonly (readonly [string, string])[] = [
-    [`${images}.pinned_images/sandbox`, pauseImage],
-    [`${images}.registry/config_path`, certsFolder],
-    [`${runtime}.containerd/default_runtime_name`, 'runc'],
-    [`${runtime}.containerd.runtimes.runc.options/SystemdCgroup`, String(wish.systemdCgroup)],
-    [`${runtime}/restrict_oom_score_adj`, String(wish.keepOomScore)],
+/** Whether CRI is on, with the right pause image, registries and cgroup driver. @param dump of `containerd config dump` */
+export function isConfigured(dump: Toml, wish: Wish): boolean {
+  const wanted: readonly (readonly [string, string | boolean])[] = [
+    [at(...images, 'pinned_images', 'sandbox'), pauseImage],
+    [at(...images, 'registry', 'config_path'), certsFolder],
+    [at(...runtime, 'containerd', 'default_runtime_name'), 'runc'],
+    [at(...runtimes, 'runc', 'options', 'SystemdCgroup'), wish.systemdCgroup],
+    [at(...runtime, 'restrict_oom_score_adj'), wish.keepOomScore],
   ];
-  return !/cri/.test(dump.get('/disabled_plugins') ?? '') && wanted.every(([key, value]) => dump.get(key) === value);
+  return !/cri/.test(String(dump.get('disabled_plugins') ?? '')) && wanted.every(([key, is]) => dump.get(key) === is);
 }
 
-export const hasNvidia = (dump: ReadonlyMap<string, string>, wish: Wish): boolean =>
-  dump.get(`${runtime}.containerd.runtimes.nvidia.options/BinaryName`) === '/usr/bin/nvidia-container-runtime' &&
-  dump.get(`${runtime}.containerd.runtimes.nvidia.options/SystemdCgroup`) === String(wish.systemdCgroup);
+export const hasNvidia = (dump: Toml, wish: Wish): boolean =>
+  dump.get(at(...runtimes, 'nvidia', 'options', 'BinaryName')) === '/usr/bin/nvidia-container-runtime' &&
+  dump.get(at(...runtimes, 'nvidia', 'options', 'SystemdCgroup')) === wish.systemdCgroup;
 
 /** Prints the effective configuration (with TZ=UTC); status 3 when a file of it is newer than the daemon. */
 export const dumpScript = `since=$(systemctl show --timestamp=us -P ActiveEnterTimestamp containerd | cut -d' ' -f2-)

@@ -7,19 +7,19 @@ import {
   dumpScript,
   hostsFiles,
   isConfigured,
-  readDump,
 } from '../install/containerd.js';
 import { dropIn } from '../install/proxy.js';
 import type { Action } from '../plan/step.js';
+import { readToml, type Toml } from '../probes/toml-lines.js';
 import { say } from '../say.js';
 import type { World } from '../world.js';
 import { ask, asRoot, containerdWish, holds, proxyDropIn, run } from './at-node.js';
 import type { Machine, NodeStep } from './machine.js';
 
 /** What is in effect; empty when the daemon does not run with its files. */
-export async function containerdDump(world: World): Promise<ReadonlyMap<string, string>> {
+export async function containerdDump(world: World): Promise<Toml> {
   const { code, stdout } = await ask(world, dumpScript);
-  return code === 0 ? readDump(stdout) : new Map();
+  return code === 0 ? readToml(stdout) : new Map();
 }
 
 export const restartContainerd: Action = run(

@@ -1,36 +1,62 @@
 /** GPUs offered to pods, and measured. */
 import { dcgmExporter, dcgmName, devicePlugin, devicePluginName } from '../manifests/gpu.js';
-import type { KubeObject } from '../manifests/object.js';
-import { say, type Text } from '../say.js';
+import type { Action } from '../plan/step.js';
+import { say } from '../say.js';
+import type { World } from '../world.js';
 import { applyObjects, areRunning, untilRolledOut, type Workload } from './applied.js';
+import { kubectl } from './at-node.js';
 import type { Machine, NodeStep } from './machine.js';
 
 const wanted = ({ cluster }: Machine): boolean =>
   cluster.settings.gpuLayer === 'device-plugin' && cluster.machines.some(({ gpu }) => gpu);
 
-const gpuStep = (id: string, title: Text, objects: readonly KubeObject[], name: string): NodeStep => {
-  const workload: Workload = { namespace: 'kube-system', name: `daemonset/${name}` };
-  return {
-    id,
-    title,
-    on: 'first',
-    after: ['kubeadm.join', 'nvidia.toolkit'],
-    needed: wanted,
-    done: (_, world) => areRunning(objects, workload, world),
-    apply: async () => [applyObjects(objects), untilRolledOut(workload)],
-  };
+const workload = (name: string): Workload => ({ namespace: 'kube-system', name: `daemonset/${name}` });
+const plugin = workload(devicePluginName);
+const exporter = workload(dcgmName);
+
+/** The GPU hosts that offer none yet: their kubelet tells a moment after the plugin has told it. */
+async function offeringNone({ cluster }: Machine, world: World): Promise<readonly string[]> {
+  const path = '{range .items[*]}{.metadata.name} {.status.allocatable.nvidia\\.com/gpu}{"\\n"}{end}';
+  const { stdout } = await world.host.run(kubectl(['get', 'nodes', '-o', `jsonpath=${path}`]));
+  const offering = stdout.split('\n').flatMap((line) => {
+    const [name, count] = line.split(' ');
+    return Number(count) > 0 ? [name] : [];
+  });
+  return cluster.machines.filter(({ name, gpu }) => gpu && !offering.includes(name)).map(({ name }) => name);
+}
+
+const untilOffered = (machine: Machine): Action => ({
+  kind: 'wait',
+  what: say('GPUs in the cluster', '集群中的 GPU'),
+  timeoutMs: 120_000,
+  until: async (world) => {
+    const names = await offeringNone(machine, world);
+    return names.length === 0 || say(`no GPU from ${names.join(', ')}`, `${names.join('、')} 未提供 GPU`);
+  },
+});
+
+export const gpuDevicePlugin: NodeStep = {
+  id: 'gpu.device-plugin',
+  title: say('GPUs offered to pods: the device plugin', '向 Pod 提供 GPU：device plugin'),
+  on: 'first',
+  after: ['kubeadm.join', 'nvidia.toolkit'],
+  needed: wanted,
+  async done(machine, world) {
+    const [running, none] = await Promise.all([
+      areRunning(devicePlugin(), plugin, world),
+      offeringNone(machine, world),
+    ]);
+    return running && none.length === 0;
+  },
+  apply: async (machine) => [applyObjects(devicePlugin()), untilRolledOut(plugin), untilOffered(machine)],
 };
 
-export const gpuDevicePlugin = gpuStep(
-  'gpu.device-plugin',
-  say('GPUs offered to pods: the device plugin', '向 Pod 提供 GPU：device plugin'),
-  devicePlugin(),
-  devicePluginName,
-);
-
-export const gpuMetrics = gpuStep(
-  'gpu.metrics',
-  say('GPU metrics: the DCGM exporter', 'GPU 指标：DCGM exporter'),
-  dcgmExporter(),
-  dcgmName,
-);
+export const gpuMetrics: NodeStep = {
+  id: 'gpu.metrics',
+  title: say('GPU metrics: the DCGM exporter', 'GPU 指标：DCGM exporter'),
+  on: 'first',
+  after: ['kubeadm.join', 'nvidia.toolkit'],
+  needed: wanted,
+  done: (_, world) => areRunning(dcgmExporter(), exporter, world),
+  apply: async () => [applyObjects(dcgmExporter()), untilRolledOut(exporter)],
+};

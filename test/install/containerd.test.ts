@@ -6,16 +6,16 @@ import {
   hostsText,
   isConfigured,
   nvidiaText,
-  readDump,
 } from '../../src/install/containerd.js';
+import { readToml } from '../../src/probes/toml-lines.js';
 
 const wish = { systemdCgroup: true, keepOomScore: false };
-const dump = readDump(configText(wish));
+const dump = readToml(configText(wish));
 
 describe('the configuration in effect', () => {
   it('is as wished when it says what we write, whichever quotes containerd prints', () => {
     expect(isConfigured(dump, wish)).toBe(true);
-    expect(isConfigured(readDump(configText(wish).replaceAll("'", '"')), wish)).toBe(true);
+    expect(isConfigured(readToml(configText(wish).replaceAll("'", '"')), wish)).toBe(true);
   });
 
   it.each([
@@ -36,13 +36,13 @@ describe('the configuration in effect', () => {
   ])('is not when there is %s', (_, change) => {
     const text = change(configText(wish));
     expect(text).not.toBe(configText(wish));
-    expect(isConfigured(readDump(text), wish)).toBe(false);
+    expect(isConfigured(readToml(text), wish)).toBe(false);
   });
 
   it('has the runtime of GPUs only with its control groups', () => {
     expect(hasNvidia(dump, wish)).toBe(false);
-    expect(hasNvidia(readDump(`${configText(wish)}${nvidiaText(wish)}`), wish)).toBe(true);
-    expect(hasNvidia(readDump(nvidiaText({ ...wish, systemdCgroup: false })), wish)).toBe(false);
+    expect(hasNvidia(readToml(`${configText(wish)}${nvidiaText(wish)}`), wish)).toBe(true);
+    expect(hasNvidia(readToml(nvidiaText({ ...wish, systemdCgroup: false })), wish)).toBe(false);
   });
 });
 

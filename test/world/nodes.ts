@@ -320,6 +320,8 @@ function kubectl(words: Words, stdin: string, shared: Shared): Reply {
         })),
       }),
     };
+  if (line.includes('.status.allocatable'))
+    return { stdout: [...shared.nodes.keys()].map((name) => `${name} ${shared.applied.size > 1 ? 2 : ''}`).join('\n') };
   if (line.startsWith('get nodes -o jsonpath='))
     return { stdout: [...shared.nodes.keys()].map((name) => `${name} True`).join('\n') };
   if (words[0] === 'get' && words[1] === 'node') return { stdout: shared.nodes.has(words[2]!) ? `id-${words[2]}` : '' };

@@ -2,6 +2,7 @@
 -- it ended, and once for each peer that was tried. What is asked of shared memory while nothing changes: the epoch.
 local breaker = require "core.breaker"
 local metrics = require "core.metrics"
+local request = require "core.request"
 local sys = require "core.sys"
 
 local dict = ngx.shared.gateway_breakers
@@ -14,7 +15,6 @@ metrics.counter("gateway_breaker_trips_total", "How often a breaker opened.")
 metrics.counter("gateway_breaker_probes_total", "Probes of open breakers by how they ended.")
 
 local seen, looked, till = nil, nil, {}
-local waiting = {} -- requests without their first byte
 local probes = {} -- holder -> breaker, this worker's
 local count = 0
 
@@ -127,8 +127,7 @@ end
 
 --- A try goes out.
 function M.sent(req)
-  req.sent, req.peer_told = msec(), false
-  waiting[req] = true
+  req.sent, req.waits, req.peer_told = msec(), true, false
 end
 
 --- A try failed, and another peer may be asked.
@@ -143,12 +142,11 @@ function M.left(req, probe)
 end
 
 function M.first_byte(req)
-  waiting[req] = nil
+  req.waits = false
 end
 
 --- The request is over. @param verdict 'good', 'bad', or nil when its caller left before anything was known
 function M.over(req, verdict)
-  waiting[req] = nil
   if req.holding then tell_peer(req, verdict) end
   tell_version(req, verdict)
 end
@@ -156,11 +154,11 @@ end
 --- An engine that says nothing for too long has failed, whether or not its caller still waits.
 local function look_at_waiting()
   local now = msec()
-  for req in pairs(waiting) do
-    local options = req.now.breaker
-    local silence = req.stream and options.streamSilenceS or options.answerSilenceS
-    if now - req.sent > 1000 * silence then
-      waiting[req] = nil
+  for _, req in pairs(request.all()) do
+    local options = req.waits and req.now.breaker
+    local silence = options and (req.stream and options.streamSilenceS or options.answerSilenceS)
+    if silence and now - req.sent > 1000 * silence then
+      req.waits = false
       tell_peer(req, "bad")
       tell_version(req, "bad")
     end

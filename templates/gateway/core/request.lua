@@ -8,7 +8,7 @@
 --   peer holding attempts tried   core.balancer (the peer asked last; whether we count on its load)
 --   first bytes whole prompt_tokens completion_tokens   policies.usage
 --   unserved degraded version_probe   core.degrade (why no version may be asked; what was done instead)
---   sent peer_probe peer_told version_told   core.breakers
+--   sent waits peer_probe peer_told version_told   core.breakers (waits: until the first byte)
 --   broke engine_failed       policies.breaker
 --   cache cached ours         policies.cache (its verdict; what it holds for the request; we answer, not an engine)
 --   taken unasked             policies.limits, policies.unasked (what limits hold for it; an event that is not whole yet)
@@ -33,7 +33,8 @@ local function address(pointer)
 end
 
 function M.open(route, engine)
-  local req = new(0, 32)
+  -- Room for all fields: an ordinary request has 35 of them, and a table that grows is made twice.
+  local req = new(0, 64)
   req.route, req.engine, req.started = route, engine, sys.msec()
   req.attempts, req.asked_before, req.bytes = 0, 0, 0
   req.pointer = get_request()

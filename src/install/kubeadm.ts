@@ -11,8 +11,8 @@ export interface NodeWish {
   readonly name: string;
   readonly address: string;
   readonly roles: readonly Role[];
-  /** The one machine of its cluster. */
-  readonly alone: boolean;
+  /** It takes any pods: there is no worker in its cluster to take them. */
+  readonly open: boolean;
 }
 
 export interface ClusterWish {
@@ -34,8 +34,8 @@ const controlPlaneTaint: Taint = { key: 'node-role.kubernetes.io/control-plane',
 export const storageTaint: Taint = { key: 'deepseek-deploy.io/storage', effect: 'NoSchedule' };
 
 /** Who carries out nothing but control or storage takes no other pods. */
-export function taintsOf({ roles, alone }: Pick<NodeWish, 'roles' | 'alone'>): readonly Taint[] {
-  if (alone || roles.includes('worker')) return [];
+export function taintsOf({ roles, open }: Pick<NodeWish, 'roles' | 'open'>): readonly Taint[] {
+  if (open || roles.includes('worker')) return [];
   return [
     ...(roles.includes('control-plane') ? [controlPlaneTaint] : []),
     ...(roles.includes('storage') ? [storageTaint] : []),

@@ -60,6 +60,7 @@ export const dcgmExporter = (): readonly KubeObject[] => [
           { name: 'DCGM_EXPORTER_LISTEN', value: `:${dcgmPort}` },
           // Which pod a GPU is given to.
           { name: 'DCGM_EXPORTER_KUBERNETES', value: 'true' },
+          { name: 'NODE_NAME', valueFrom: { fieldRef: { fieldPath: 'spec.nodeName' } } },
         ],
         ports: [{ name: 'metrics', containerPort: dcgmPort }],
         // Profiling fields (how busy the tensor cores are) want it.

@@ -6,6 +6,8 @@ export const localPathNamespace = 'local-path-storage';
 export const localPathName = 'local-path-provisioner';
 export const localPathFolder = '/opt/local-path-provisioner';
 
+const healthPort = 8080;
+
 const config = {
   nodePathMap: [{ node: 'DEFAULT_PATH_FOR_NON_LISTED_NODES', paths: [localPathFolder] }],
 };
@@ -87,7 +89,12 @@ export const localPath = (): readonly KubeObject[] => [
               env: [
                 { name: 'POD_NAMESPACE', valueFrom: { fieldRef: { fieldPath: 'metadata.namespace' } } },
                 { name: 'CONFIG_MOUNT_PATH', value: '/etc/config/' },
+                // Whom the pods that make and remove folders run as.
+                { name: 'SERVICE_ACCOUNT_NAME', value: localPathName },
+                { name: 'HEALTH_PORT', value: String(healthPort) },
               ],
+              readinessProbe: { httpGet: { path: '/ready', port: healthPort }, periodSeconds: 5 },
+              livenessProbe: { httpGet: { path: '/health', port: healthPort }, initialDelaySeconds: 10 },
               volumeMounts: [{ name: 'config', mountPath: '/etc/config/' }],
             },
           ],

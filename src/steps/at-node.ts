@@ -6,7 +6,7 @@ import { adminConfig, type ClusterWish, type NodeWish } from '../install/kubeadm
 import { dropInText, type Env, proxyEnv } from '../install/proxy.js';
 import type { Action } from '../plan/step.js';
 import type { Result, World } from '../world.js';
-import type { Machine, Peer } from './machine.js';
+import type { Cluster, Machine, Peer } from './machine.js';
 
 /** A POSIX shell script as root; its words stay English. */
 export const asRoot = (script: string, args: readonly string[] = [], timeoutMs = 30_000): Command => ({
@@ -80,9 +80,13 @@ export const clusterWish = (machine: Machine): ClusterWish => ({
   keepConntrack: inContainer(machine),
 });
 
+/** Without a worker every machine takes pods. */
+export const isOpen = ({ machines }: Pick<Cluster, 'machines'>): boolean =>
+  !machines.some(({ roles }) => roles.includes('worker'));
+
 export const nodeWish = ({ name, address, roles, cluster }: Machine): NodeWish => ({
   name,
   address,
   roles,
-  alone: cluster.machines.length === 1,
+  open: isOpen(cluster),
 });

@@ -3,7 +3,7 @@ import { taintsOf } from '../install/kubeadm.js';
 import { gpuLabel } from '../manifests/gpu.js';
 import { say } from '../say.js';
 import type { World } from '../world.js';
-import { kubectl, run } from './at-node.js';
+import { isOpen, kubectl, run } from './at-node.js';
 import type { Cluster, NodeStep, Peer } from './machine.js';
 
 /** kubelet may not give itself a role: the API server refuses such labels of a node. */
@@ -22,10 +22,10 @@ export interface Node {
 const roleTaints = /^(node-role\.kubernetes\.io|deepseek-deploy\.io)\//;
 
 /** What kubectl is to say about a node so that it is as wished; nothing where it is. */
-export function changes(peer: Peer, alone: boolean, node: Node | undefined): readonly (readonly string[])[] {
+export function changes(peer: Peer, open: boolean, node: Node | undefined): readonly (readonly string[])[] {
   const is = node?.metadata.labels ?? {};
   const labels = Object.entries(labelsOf(peer)).filter(([key, value]) => is[key] !== value);
-  const wanted = taintsOf({ roles: peer.roles, alone });
+  const wanted = taintsOf({ roles: peer.roles, open });
   const there = (node?.spec?.taints ?? []).map(({ key }) => key);
   const add = wanted.filter(({ key }) => !there.includes(key)).map(({ key, effect }) => `${key}=:${effect}`);
   const drop = there.filter((key) => roleTaints.test(key) && !wanted.some((one) => one.key === key));
@@ -50,7 +50,7 @@ async function pending({ machines }: Cluster, world: World): Promise<readonly (r
   return machines.flatMap((peer) =>
     changes(
       peer,
-      machines.length === 1,
+      isOpen({ machines }),
       nodes.find(({ metadata }) => metadata.name === peer.name),
     ),
   );

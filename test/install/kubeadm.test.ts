@@ -18,7 +18,7 @@ const cluster = (settings: Partial<Kubernetes> = {}): ClusterWish => ({
   systemdCgroup: true,
   keepConntrack: false,
 });
-const node = { name: 'cp', address: '10.0.0.1', roles: ['control-plane'], alone: false } as const;
+const node = { name: 'cp', address: '10.0.0.1', roles: ['control-plane'], open: false } as const;
 const read = (text: string): Record<string, unknown>[] => parseAllDocuments(text).map((one) => one.toJS());
 const kubelet = (text: string) => read(text).find(({ kind }) => kind === 'KubeletConfiguration');
 
@@ -51,7 +51,7 @@ describe('what kubeadm init is told', () => {
 
 describe('what kubeadm join is told', () => {
   const secrets = { token: 'abcdef.0123456789abcdef', caCertHash: `sha256:${'a'.repeat(64)}` };
-  const worker = { name: 'gpu-1', address: '10.0.0.2', roles: ['worker'], alone: false } as const;
+  const worker = { name: 'gpu-1', address: '10.0.0.2', roles: ['worker'], open: false } as const;
 
   it('pins the CA, and is no control plane', () => {
     const [only, ...rest] = read(joinText(worker, cluster(), secrets));
@@ -86,8 +86,8 @@ test.each([
   [['control-plane'], false, ['node-role.kubernetes.io/control-plane']],
   [['storage'], false, ['deepseek-deploy.io/storage']],
   [['control-plane', 'storage'], false, ['node-role.kubernetes.io/control-plane', 'deepseek-deploy.io/storage']],
-] as const)('%j (alone: %s) is kept from pods by %j', (roles, alone, keys) => {
-  expect(taintsOf({ roles, alone }).map(({ key }) => key)).toEqual(keys);
+] as const)('%j (open: %s) is kept from pods by %j', (roles, open, keys) => {
+  expect(taintsOf({ roles, open }).map(({ key }) => key)).toEqual(keys);
 });
 
 test('what preflight found is told apart', () => {

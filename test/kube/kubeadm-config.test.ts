@@ -21,7 +21,7 @@ const cluster = (wish: Partial<ClusterWish>): ClusterWish => ({
   keepConntrack: false,
   ...wish,
 });
-const node = { name: 'n', address: '10.0.0.1', roles: ['control-plane', 'storage'], alone: false } as const;
+const node = { name: 'n', address: '10.0.0.1', roles: ['control-plane', 'storage'], open: false } as const;
 const secrets = { token: 'abcdef.0123456789abcdef', caCertHash: `sha256:${'a'.repeat(64)}` };
 
 describe.skipIf(!programs)('kubeadm', () => {

@@ -96,11 +96,35 @@ test('a single machine takes pods itself', async () => {
   expect(made.shared.nodes.get('one')).toMatchObject({ taints: [], labels: { 'node-role.kubernetes.io/worker': '' } });
 });
 
+test('where no host is a worker, every host takes pods', async () => {
+  const made = await simulatedCluster({
+    system: debian,
+    peers: [
+      { name: 'cp', roles: ['control-plane'] },
+      { name: 's1', roles: ['storage'] },
+    ],
+  });
+  await apply(made);
+  for (const { taints } of made.shared.nodes.values()) expect(taints).toEqual([]);
+});
+
+test('a further control plane gets the certificates by a key that is fetched with its token', async () => {
+  const made = await simulatedCluster({
+    system: debian,
+    peers: [peers[0], { name: 'cp-2', roles: ['control-plane'] }, peers[1]],
+  });
+  const changed = await apply(made);
+  expect(changed.get('cp-2')).toContain('kubeadm.join');
+  expect(changed.get('cp-2')).not.toContain('kubeadm.init');
+  expect(made.worlds[0]!.ran.filter((line) => line.includes('--upload-certs'))).toHaveLength(1);
+  expect(made.shared.nodes.get('cp-2')!.taints).toMatchObject([{ key: 'node-role.kubernetes.io/control-plane' }]);
+});
+
 test('three storage hosts get Ceph on the disks that were named', async () => {
   const names = ['s1', 's2', 's3'];
   const made = await simulatedCluster({
     system: debian,
-    peers: [peers[0], ...names.map((name) => ({ name, roles: ['storage'] as const }))],
+    peers: [...peers.slice(0, 2), ...names.map((name) => ({ name, roles: ['storage'] as const }))],
     settings: { storageDevices: Object.fromEntries(names.map((name) => [name, [`/dev/disk/by-id/${name}`]])) },
   });
   expect((await apply(made)).get('cp')).toContain('storage.rook');
@@ -108,7 +132,7 @@ test('three storage hosts get Ceph on the disks that were named', async () => {
   for (const name of names)
     expect(written).toContain(`{"name":"${name}","devices":[{"name":"/dev/disk/by-id/${name}"}]}`);
   expect(made.shared.nodes.get('s1')!.taints).toEqual([{ key: 'deepseek-deploy.io/storage', effect: 'NoSchedule' }]);
-  expect([...(await apply(made)).values()]).toEqual([[], [], [], []]);
+  expect([...(await apply(made)).values()]).toEqual([[], [], [], [], []]);
 });
 
 describe('a run that was cut off', () => {

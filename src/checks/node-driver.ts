@@ -96,8 +96,8 @@ const pending = nodeCheck<Patient>(
   },
 );
 
-/** CUDA 13 needs 580; engines' images carry CUDA 12.9 or 13. */
-const [leastDriver, goodDriver] = ['570', '580'];
+/** CUDA 12 runs on 525 and newer (minor version compatibility), CUDA 13 on 580. Source: NVIDIA, CUDA Compatibility. */
+const [leastDriver, goodDriver] = ['525', '580'];
 
 const minimum = nodeCheck<Patient>(
   'driver.minimum',
@@ -111,10 +111,15 @@ const minimum = nodeCheck<Patient>(
     const bad = older(version, leastDriver);
     return {
       ...(bad ? {} : { severity: 'warn' as const }),
-      found: say(
-        `Driver ${version}: images with CUDA 13 fail on it with error 803 or 804`,
-        `驱动 ${version}：CUDA 13 的镜像会报错误 803 或 804`,
-      ),
+      found: bad
+        ? say(
+            `Driver ${version}: images with CUDA 12 and newer fail on it with error 803 or 804`,
+            `驱动 ${version}：CUDA 12 及更新的镜像会报错误 803 或 804`,
+          )
+        : say(
+            `Driver ${version}: images with CUDA 13 fail on it with error 803 or 804`,
+            `驱动 ${version}：CUDA 13 的镜像会报错误 803 或 804`,
+          ),
       hint: say(
         'Install driver 580 or newer; until then an image with an older CUDA. Forward compatibility helps data-centre boards only.',
         '请安装 580 或更新的驱动；在此之前可使用 CUDA 版本较低的镜像。向前兼容仅适用于数据中心 GPU。',

@@ -2,8 +2,6 @@
 import { say } from '../say.js';
 import { listed, type NodeCheck, nodeCheck, type Patient } from './node-check.js';
 
-export const said = ({ facts }: Patient, match: RegExp): string | undefined =>
-  facts.journal?.find((line) => match.test(line));
 const quoted = (line: string | undefined): string => (line ? `: "${line.slice(0, 160)}"` : '');
 
 const running = nodeCheck<Patient>(
@@ -46,7 +44,12 @@ const trusted = nodeCheck<Patient>(
   say('Kubelet and API server trust each other', 'kubelet 与 API 服务器互信'),
   (patient) => {
     if (patient.facts.journal === undefined) return undefined;
-    const expired = said(patient, /certificate has expired or is not yet valid/);
+    // A registry's certificate is another matter.
+    const said = (match: RegExp) =>
+      patient.facts.journal?.find(
+        (line) => match.test(line) && /^kubelet: /.test(line) && !/[Ii]mage|[Pp]ull|registry/.test(line),
+      );
+    const expired = said(/certificate has expired or is not yet valid/);
     if (expired)
       return {
         found: say(
@@ -58,7 +61,7 @@ const trusted = nodeCheck<Patient>(
           '请先比较时钟（在两台主机上执行 date；chronyc makestep）。若一致：在控制平面执行 kubeadm certs renew all，或用新令牌重新加入该节点。',
         ),
       };
-    const wrongCa = said(patient, /identity of the API Server|certificate signed by unknown authority/);
+    const wrongCa = said(/identity of the API Server|certificate signed by unknown authority/);
     if (wrongCa)
       return {
         found: say(

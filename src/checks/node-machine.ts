@@ -215,9 +215,9 @@ const nodeName = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/;
 
 const hostname = nodeCheck<Patient>(
   'host.hostname',
-  'fail',
+  'warn',
   say('Its name can be that of a node', '主机名可用作节点名'),
-  ({ facts, phase }) => {
+  ({ facts }) => {
     const { hostname: name, resolves } = facts.identity ?? {};
     if (name === undefined) return undefined;
     if (!nodeName.test(name) || /^localhost(\.|$)/.test(name))
@@ -227,11 +227,9 @@ const hostname = nodeCheck<Patient>(
           'hostnamectl set-hostname NAME: lower-case letters, digits and -, and not localhost.',
           'hostnamectl set-hostname NAME：小写字母、数字和 -，且不能是 localhost。',
         ),
-        ...forInstall(phase),
       };
     if (resolves === '')
       return {
-        severity: 'warn',
         found: say(`${name} resolves to nothing on the host itself`, `${name} 在该主机上无法解析`),
         hint: say(`Add "<its address> ${name}" to /etc/hosts.`, `在 /etc/hosts 中加入“<主机地址> ${name}”。`),
       };

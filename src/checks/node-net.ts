@@ -6,6 +6,12 @@ import { isAddress, overlapping, within } from './ranges.js';
 /** Routes of the pod network itself. */
 const ofPods = (link: string): boolean => /^(cni|flannel|cali|tunl|vxlan\.calico|kube-|podman)/.test(link);
 
+/** What a route says of a range: nothing beside it; a wider one yields to the routes of the pods, which are narrower. */
+const clashes = (to: string, range: string): 'fail' | 'warn' | undefined => {
+  if (!overlapping(to, range)) return undefined;
+  return within(range, to) && to !== range ? 'warn' : 'fail';
+};
+
 const ranges = nodeCheck<Patient>(
   'net.ranges',
   'fail',
@@ -15,17 +21,22 @@ const ranges = nodeCheck<Patient>(
     const { podSubnet, serviceSubnet } = survey.wanted;
     // A VPN's 0.0.0.0/1 stands for "everything", as the default route does.
     const own = facts.routes.filter(({ to, link }) => to !== 'default' && !ofPods(link) && !/\/[01]$/.test(to));
-    const clash = [
-      ...own.map((route) => ({ ...route, of: podSubnet, key: 'kubernetes.podSubnet' })),
-      ...own.map((route) => ({ ...route, of: serviceSubnet, key: 'kubernetes.serviceSubnet' })),
-    ].find(({ to, of }) => overlapping(to, of));
+    const found = Object.entries({ podSubnet, serviceSubnet }).flatMap(([key, range]) =>
+      own.flatMap(({ to, link }) => {
+        const severity = clashes(to, range);
+        return severity === undefined ? [] : [{ to, link, range, key: `kubernetes.${key}`, severity }];
+      }),
+    );
+    const clash = found.find(({ severity }) => severity === 'fail') ?? found[0];
     if (!clash) return 'well';
-    const { to, link, of, key } = clash;
+    const { to, link, range, key, severity } = clash;
+    const other = key.includes('pod') ? '10.200.0.0/16' : '10.112.0.0/12';
     return {
-      found: say(`${to} (${link}) overlaps ${of}, ${key}`, `${to}（${link}）与 ${key} 的 ${of} 重叠`),
+      severity,
+      found: say(`${to} (${link}) overlaps ${range}, ${key}`, `${to}（${link}）与 ${key} 的 ${range} 重叠`),
       hint: say(
-        `Choose another range in deepseek.yaml, for example ${key}: ${key.includes('pod') ? '10.200.0.0/16' : '10.112.0.0/12'}; one that no host routes to.`,
-        `请在 deepseek.yaml 中改用其他地址段，例如 ${key}: ${key.includes('pod') ? '10.200.0.0/16' : '10.112.0.0/12'}，且不与任何主机路由重叠。`,
+        `Choose another range in deepseek.yaml, for example ${key}: ${other}; one that no host routes to. Machines in the part that is shared are out of reach otherwise.`,
+        `请在 deepseek.yaml 中改用其他地址段，例如 ${key}: ${other}，且不与任何主机路由重叠；否则重叠部分的机器将无法访问。`,
       ),
     };
   },

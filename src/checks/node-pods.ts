@@ -1,7 +1,8 @@
 /** The pod network, as far as a host shows it. */
 import { say } from '../say.js';
 import { listed, type NodeCheck, nodeCheck, type Patient } from './node-check.js';
-import { said } from './node-kubelet.js';
+
+const said = ({ facts }: Patient, match: RegExp): string | undefined => facts.journal?.find((line) => match.test(line));
 
 const cniPrograms = nodeCheck<Patient>(
   'cni.plugins',

@@ -308,7 +308,7 @@ const rows: readonly Row[] = [
     () =>
       gpu({
         journal:
-          'Unable to register node: x509: certificate has expired or is not yet valid: current time 2026-11-24T07:00:00Z is before 2026-11-24T08:00:00Z',
+          'kubelet: Unable to register node: x509: certificate has expired or is not yet valid: current time 2026-11-24T07:00:00Z is before 2026-11-24T08:00:00Z',
       }),
     'kubelet.trust',
     /out of its time/,
@@ -316,7 +316,7 @@ const rows: readonly Row[] = [
   ],
   [
     '18 another cluster answers',
-    () => gpu({ journal: "couldn't validate the identity of the API Server: expected a JWS" }),
+    () => gpu({ journal: "kubelet: couldn't validate the identity of the API Server: expected a JWS" }),
     'kubelet.trust',
     /another cluster/,
     /print-join-command/,

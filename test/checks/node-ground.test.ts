@@ -304,6 +304,18 @@ it('a host that cannot be reached is told, and nothing is claimed of it', () => 
   expect(problems(survey).map(({ check }) => check.id)).toEqual(['host.reach']);
 });
 
+it('a wide route to the outside is worth knowing, no fault', () => {
+  const wide = fresh({ routes: adding('10.0.0.0/8 via 10.0.0.254 dev ens3') });
+  expect(found(wide, 'net.ranges').map((one) => stands(one))).toEqual(['warned']);
+});
+
+it("a registry's certificate says nothing of the API server", () => {
+  const pull = 'kubelet: E1124 Failed to pull image "r.example/a": tls: x509: certificate signed by unknown authority';
+  expect(
+    found(gpu({ journal: `${pull}\ncontainerd: x509: certificate signed by unknown authority` }), 'kubelet.trust'),
+  ).toEqual([]);
+});
+
 describe('a firewall that lets pods in', () => {
   it.each([
     [

@@ -19,6 +19,7 @@ export interface Said {
   /** 'host-1:net.ports', ':hosts.hostname', with what was found. */
   readonly failed: Readonly<Record<string, string>>;
   readonly warned: Readonly<Record<string, string>>;
+  /** What `init` sees to on hosts that are not set up yet. */
   readonly forInit: readonly string[];
 }
 
@@ -64,21 +65,23 @@ async function type(line: readonly string[], folder: string): Promise<Said> {
     );
   });
   if (!stdout.startsWith('{')) throw new Error(`${code}: ${stderr}`);
-  const { hosts, together } = JSON.parse(stdout) as { hosts: { name: string; checks: Check[] }[]; together: Check[] };
-  const all = [
-    ...hosts.flatMap(({ name, checks }) => checks.map((check) => ({ name, ...check }))),
-    ...together.map((check) => ({ name: '', ...check })),
-  ];
+  const { hosts, together } = JSON.parse(stdout) as {
+    hosts: { name: string; phase: string | null; checks: Check[] }[];
+    together: Check[];
+  };
+  const all = [{ name: '', phase: null, checks: together }, ...hosts].flatMap(({ name, phase, checks }) =>
+    checks.map((check) => ({ id: `${name}:${check.id}`, check, forInit: phase === 'before' && check.byInit === true })),
+  );
   const of = (state: string) =>
     Object.fromEntries(
       all
-        .filter((one) => one.state === state && !one.byInit)
-        .map(({ name, id, found = '' }) => [`${name}:${id}`, found]),
+        .filter(({ check, forInit }) => check.state === state && !forInit)
+        .map(({ id, check }) => [id, check.found ?? '']),
     );
   return {
     exit: code,
     failed: of('failed'),
     warned: of('warned'),
-    forInit: all.filter(({ byInit }) => byInit).map(({ name, id }) => `${name}:${id}`),
+    forInit: all.filter(({ forInit }) => forInit).map(({ id }) => id),
   };
 }

@@ -28,6 +28,11 @@ export const verbs: readonly Entry[] = [
     load: () => import('./commands/apply.js'),
   },
   {
+    name: 'bundle',
+    says: say('All that an install needs, as one file: create, verify', '离线包：制作、校验'),
+    load: () => import('./commands/bundle.js'),
+  },
+  {
     name: 'node',
     says: say('Hosts of a cluster: add, drain, remove', '集群主机：添加、排空、移除'),
     load: () => import('./commands/node.js'),

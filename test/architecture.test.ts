@@ -27,6 +27,8 @@ const layers: Readonly<Record<string, number>> = {
   'src/audit/': 1,
   'src/install/': 1,
   'src/manifests/': 1,
+  'src/bundle/': 1,
+  'src/bundle/collect.ts': 2,
   'src/plan/step.ts': 1,
   'src/bench/': 1,
   'src/supervisor/stack.ts': 1,

@@ -1,6 +1,8 @@
 /** What the verbs of a cluster share: their flags, the way to the hosts, and the work under both locks. */
+import type { Bundle } from '../bundle/open.js';
 import type { Config } from '../config/config.js';
 import { UserError } from '../errors.js';
+import { bundleOf } from '../fleet/bundle.js';
 import { type Gathered, gather, withFleet } from '../fleet/gather.js';
 import { holderHere, lockedCluster } from '../fleet/lock.js';
 import { sudoPassword } from '../fleet/password.js';
@@ -27,6 +29,17 @@ export const reachOptions: readonly Option[] = [
   },
 ];
 
+export const bundleOptions: readonly Option[] = [
+  {
+    flags: '--bundle <file>',
+    says: say(
+      'Install from this file, made by `bundle create`; no network is asked',
+      '从 `bundle create` 生成的文件安装，不访问网络',
+    ),
+  },
+  { flags: '--bundle-key <key>', says: say('Who must have signed it', '要求的签名密钥') },
+];
+
 export const hostOptions: readonly Option[] = [
   {
     flags: '--host <host>',
@@ -46,20 +59,32 @@ export const hostOptions: readonly Option[] = [
   },
 ];
 
-/** @throws UserError as meeting and looking at the hosts does; nothing was touched then */
-export async function withCluster<T>(
+/**
+ * For verbs that install nothing: a bundle that the configuration names is not opened.
+ * @throws UserError as meeting and looking at the hosts does; nothing was touched then
+ */
+export async function withHosts<T>(
   config: Config,
   input: Input,
   world: World,
   work: (gathered: Gathered) => Promise<T>,
+  bundle?: Bundle,
 ): Promise<T> {
   if (Object.keys(config.hosts.machines).length === 0) throw noHosts();
   const how = {
     acceptNewHostKeys: input.options.acceptNewHostKeys === true,
     sudoPassword: input.options.askSudoPassword === true ? await sudoPassword(world) : undefined,
   };
-  return withFleet(config, how, world, async (fleet) => work(await gather(config, fleet, world)));
+  return withFleet(config, how, world, async (fleet) => work(await gather(config, fleet, world, bundle)));
 }
+
+/** @throws UserError as the bundle, meeting and looking at the hosts do; nothing was touched then */
+export const withCluster = async <T>(
+  config: Config,
+  input: Input,
+  world: World,
+  work: (gathered: Gathered) => Promise<T>,
+): Promise<T> => withHosts(config, input, world, work, await bundleOf(config, world));
 
 const noHosts = (): UserError =>
   new UserError('hosts.none', say('No hosts are named.', '没有指定主机。'), {

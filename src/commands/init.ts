@@ -20,7 +20,7 @@ import { localState } from '../targets/state.js';
 import { wishOf } from '../targets/wish.js';
 import type { Input, Verb } from '../verb.js';
 import type { World } from '../world.js';
-import { configOption, goOn, hostOptions, reachOptions } from './cluster.js';
+import { bundleOptions, configOption, goOn, hostOptions, reachOptions } from './cluster.js';
 import { showReady } from './init-ready.js';
 import { smokeOf } from './smoke.js';
 import { stateJson } from './status.js';
@@ -41,6 +41,7 @@ const options: Verb['options'] = [
     flags: '--kubeconfig <file>',
     says: say('A cluster that stands already: it is only checked', '已有的集群：仅检查，不安装'),
   },
+  ...bundleOptions,
   { flags: '--name <name>', says: say('Name of the deployment', '部署名称'), initial: 'default' },
   { flags: '--model <id>', says: say('Model of the catalogue, or demo', '目录中的模型，或 demo') },
   { flags: '--model-file <file>', says: say('A GGUF file of your own', '自备的 GGUF 文件') },

@@ -15,7 +15,7 @@ import { kubernetesSteps } from '../targets/kubernetes.js';
 import { over } from '../targets/wish.js';
 import type { Input, Verb } from '../verb.js';
 import type { World } from '../world.js';
-import { applyTogether, hostOptions, reachOptions, withCluster } from './cluster.js';
+import { applyTogether, hostOptions, reachOptions, withHosts } from './cluster.js';
 import { leavesOf } from './cluster-leaves.js';
 import { initCluster } from './init-cluster.js';
 
@@ -114,7 +114,7 @@ const drain: Verb = {
       input,
       world,
     );
-    return withCluster(only(config, [firstName(record)]), input, world, async (gathered) => {
+    return withHosts(only(config, [firstName(record)]), input, world, async (gathered) => {
       const lanes = (its: World, by: string) => [firstLane(gathered, [drainOf(name)], its, by)];
       const changed = await applyTogether('node drain', gathered, world, lanes);
       tell(input, world, { name, state: 'drained', changed: Object.fromEntries(changed) }, [
@@ -162,7 +162,7 @@ const remove: Verb = {
       `移除 ${name}？其 Pod 将迁往其他节点，并撤销我们在其上的安装。`,
     );
     await sure(question, input, world);
-    return withCluster(only(config, lost ? [first] : [first, name]), input, world, async (gathered) => {
+    return withHosts(only(config, lost ? [first] : [first, name]), input, world, async (gathered) => {
       const lanes = (its: World, by: string) => removalOf(name, lost, gathered, its, by);
       const changed = await applyTogether('node remove', gathered, world, lanes, async () => {});
       await forgetMachine(name, record, world);

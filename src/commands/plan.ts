@@ -4,7 +4,7 @@ import { say } from '../say.js';
 import { readCluster } from '../targets/cluster-record.js';
 import { wishOf } from '../targets/wish.js';
 import type { Verb } from '../verb.js';
-import { configOption, hostOptions, reachOptions, withCluster } from './cluster.js';
+import { bundleOptions, configOption, hostOptions, reachOptions, withCluster } from './cluster.js';
 import { nothingToDo, showPlans } from './cluster-plan.js';
 import { plansOf } from './init-cluster.js';
 
@@ -13,6 +13,7 @@ export const verb: Verb = {
     configOption,
     ...hostOptions,
     ...reachOptions,
+    ...bundleOptions,
     { flags: '--name <name>', says: say('Name of the cluster', '集群名称'), initial: 'default' },
     { flags: '--out <file>', says: say('Keep the plan in a file, for apply', '将计划保存到文件，供 apply 使用') },
   ],

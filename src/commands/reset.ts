@@ -6,7 +6,7 @@ import { forgetCluster, needCluster } from '../targets/cluster-record.js';
 import { kubernetesSteps } from '../targets/kubernetes.js';
 import type { Input, Verb } from '../verb.js';
 import type { World } from '../world.js';
-import { applyTogether, reachOptions, withCluster } from './cluster.js';
+import { applyTogether, reachOptions, withHosts } from './cluster.js';
 import { leavesOf } from './cluster-leaves.js';
 
 /** The name is typed, or given together with --yes. @throws UserError `reset.confirm`, `interrupted` */
@@ -51,7 +51,7 @@ export const verb: Verb = {
     const record = await needCluster(world);
     await confirmed(record.name, input, world);
     const { config } = await settingsOf(world, record.wish.file, record.wish.overrides);
-    return withCluster(config, input, world, async (gathered) => {
+    return withHosts(config, input, world, async (gathered) => {
       const lanes = (its: World, by: string) => undoLanesOf(kubernetesSteps, gathered, its, by);
       const changed = await applyTogether('reset', gathered, world, lanes);
       await forgetCluster(world);

@@ -1,6 +1,7 @@
 /** All of deepseek.yaml: a section is one file, and one line here. */
 import { say } from '../say.js';
 import { breakerRules } from './breaker.js';
+import { bundle } from './bundle.js';
 import { cacheRules } from './cache.js';
 import { clusterRules } from './cluster-rules.js';
 import { degradeRules } from './degrade.js';
@@ -49,6 +50,7 @@ export const schema = object(
     hosts,
     kubernetes,
     mirrors,
+    bundle,
   },
   { says: say('Configuration of deepseek-deploy.', 'deepseek-deploy 的配置。') },
 );

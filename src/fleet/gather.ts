@@ -1,12 +1,16 @@
 /** From the hosts of the configuration to the machines of a cluster: met, looked at, each with its address. */
+
+import type { Bundle } from '../bundle/open.js';
 import type { Survey } from '../checks/node-check.js';
 import type { Supply } from '../command.js';
 import type { Config } from '../config/config.js';
 import { UserError } from '../errors.js';
-import { sourcesOf } from '../install/sources.js';
+import { fromBundle, sourcesOf } from '../install/sources.js';
 import { say } from '../say.js';
 import { type Cluster, hasGpu, type Machine, type Peer } from '../steps/machine.js';
+import { kubernetesSteps } from '../targets/kubernetes.js';
 import type { World } from '../world.js';
+import { refuseLacking } from './bundle.js';
 import { type Examined, examine } from './examine.js';
 import { meetHosts } from './meet.js';
 import { nodeAddress } from './node-address.js';
@@ -49,9 +53,14 @@ export const examined = ({ name, roles, host, world }: OpenHost): Examined => ({
   connect: () => host.connect(),
 });
 
-/** Looks at every host and says what the cluster is made of. @throws UserError `hosts.address` */
-export async function gather(config: Config, fleet: Fleet, world: World): Promise<Gathered> {
+/**
+ * Looks at every host and says what the cluster is made of.
+ * @param bundle what is installed from, where the configuration names one and there is something to install
+ * @throws UserError `hosts.address`, `bundle.lacks`
+ */
+export async function gather(config: Config, fleet: Fleet, world: World, bundle?: Bundle): Promise<Gathered> {
   const { kubernetes, mirrors, name } = config;
+  const sources = sourcesOf(mirrors);
   const survey = await world.ui.wait(say('Looking at the hosts', '正在查看主机'), () =>
     examine(fleet.hosts.map(examined), kubernetes, fleet.parallel, world),
   );
@@ -60,7 +69,8 @@ export async function gather(config: Config, fleet: Fleet, world: World): Promis
   const cluster: Cluster = {
     name,
     settings: kubernetes,
-    sources: sourcesOf(mirrors),
+    sources: config.bundle.file === undefined ? sources : fromBundle(sources),
+    ...(bundle ? { bundle } : {}),
     machines: peers,
     here: world,
     controlPlane: () => {
@@ -69,6 +79,7 @@ export async function gather(config: Config, fleet: Fleet, world: World): Promis
     },
   };
   const machines = peers.map((peer, at) => ({ ...peer, facts: survey.nodes[at]!.facts.host, cluster }));
+  if (bundle) refuseLacking(bundle, kubernetesSteps, machines);
   return { fleet, survey, cluster, machines };
 }
 

@@ -26,7 +26,7 @@ const noise = { DEBIAN_FRONTEND: 'noninteractive', NEEDRESTART_MODE: 'a', LC_ALL
 /** Minutes that an unattended upgrade may hold the lock are waited for; a slow mirror is no failure. */
 const minutes = (n: number): number => n * 60_000;
 
-const aptName = ({ name, version, epoch }: Package): string => {
+export const aptName = ({ name, version, epoch }: Package): string => {
   if (version === undefined) return name;
   const pattern = version.endsWith('*') ? version : `${version}-*`;
   return `${name}=${epoch === undefined ? '' : `${epoch}:`}${pattern}`;
@@ -131,7 +131,7 @@ export function readInstalled(stdout: string): ReadonlyMap<string, string> {
   return new Map(found);
 }
 
-const fits = (version: string | undefined, wanted: string | undefined): boolean =>
+export const fits = (version: string | undefined, wanted: string | undefined): boolean =>
   version !== undefined &&
   (wanted === undefined || (wanted.endsWith('*') ? version.startsWith(wanted.slice(0, -1)) : version === wanted));
 

@@ -18,7 +18,7 @@ export interface Sources {
   /** Of raw files of GitHub. */
   readonly manifests: string;
   /**
-   * A folder on each host that holds all there is need of: packages/ (an apt or dnf repository), images/ (OCI archives)
+   * A folder on each host that holds all there is need of: packages/ (an apt or dnf repository), images/ (an OCI layout)
    * and images.txt (their names, one a line). Nothing else is asked then, and whoever put it there has checked it.
    */
   readonly bundle?: string;
@@ -63,6 +63,17 @@ const bare = (address: string): string => address.replace(/\/+$/, '');
 
 const given = <T extends object>(value: T): { [K in keyof T]?: Exclude<T[K], undefined> } =>
   Object.fromEntries(Object.entries(value).filter(([, one]) => one !== undefined)) as never;
+
+/** Of a bundle on a host: apt's own user has to reach it. */
+const bundleFolder = '/var/cache/deepseek-deploy/bundle';
+
+/** A bundle in place of every address. */
+export const fromBundle = (sources: Sources): Sources => ({
+  ...sources,
+  registries: {},
+  manifests: `file://${bundleFolder}/manifests`,
+  bundle: bundleFolder,
+});
 
 /** What is said address by address takes the place of the preset's. */
 export function sourcesOf(mirrors: Mirrors): Sources {

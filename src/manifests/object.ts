@@ -20,6 +20,13 @@ export const documentsOf = (objects: readonly KubeObject[]): string =>
     .map((one) => JSON.stringify(one))
     .join('\n---\n');
 
+/** The images that a manifest names, in JSON or YAML, also within texts of it. */
+export const imagesIn = (text: string): string[] => [
+  ...new Set(
+    [...text.matchAll(/\bimage\\*["']?: *\\*["']?([\w.-]+\.[\w.-]+\/[\w./-]+:[\w.-]+)/g)].map(([, name]) => name!),
+  ),
+];
+
 /** @param enforce the Pod Security level: pods that belong to the host itself are 'privileged' */
 export const namespace = (name: string, enforce: 'privileged' | 'baseline'): KubeObject => ({
   apiVersion: 'v1',

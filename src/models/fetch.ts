@@ -15,6 +15,8 @@ export interface Wanted {
   /** Lower-case hex. */
   readonly sha256: string;
   readonly bytes: number;
+  /** Sent as a bearer token to the origin of `url` alone. */
+  readonly token?: string;
 }
 
 /** Says of a file that its hash was right when it had this size and time: gigabytes are not read twice. */
@@ -96,11 +98,11 @@ async function stamp(world: World, { path, sha256, bytes }: Wanted, at: string):
 /** Until the part has all bytes. */
 async function complete(
   world: World,
-  { url, path, bytes }: Wanted,
+  { url, path, bytes, token: given }: Wanted,
   onProgress: (progress: Progress) => void,
 ): Promise<void> {
   const part = partFile(path);
-  const token = tokenFor(url, world.env);
+  const token = given ?? tokenFor(url, world.env);
   const source: Source = { url, bytes, ...(token === undefined ? {} : { token }) };
   let meter: Meter | undefined;
   let had = await sizeOf(world, part, bytes);

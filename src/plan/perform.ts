@@ -1,7 +1,9 @@
 import { isSupply, show as showCommand } from '../command.js';
 import { UserError } from '../errors.js';
+import { bytesText } from '../models/progress.js';
 import { say, type Text } from '../say.js';
 import type { Result, World } from '../world.js';
+import { allDone, many } from './many.js';
 import { type Action, tail } from './step.js';
 
 const pollMs = 150;
@@ -35,6 +37,8 @@ export async function perform(
       return files.remove(action.path);
     case 'fetch':
       return fetch(action, world, note);
+    case 'upload':
+      return upload(action, world, note);
     case 'supervise':
       return supervise(world);
     case 'wait':
@@ -83,6 +87,29 @@ async function run(
 async function fetch(action: Action & { kind: 'fetch' }, world: World, note: Note): Promise<void> {
   const { download, progressText } = await import('../models/fetch.js');
   await download(world, action, (progress) => note(progressText(progress)));
+}
+
+/** So many files of a host at once: most are small, and each waits for its disk. */
+const uploads = 4;
+
+async function upload({ folder, files }: Action & { kind: 'upload' }, world: World, note: Note): Promise<void> {
+  const paths = files.map(({ path }) => `${folder}/${path}`);
+  const folders = new Set(paths.map((path) => path.slice(0, path.lastIndexOf('/'))));
+  for (const one of folders) await world.files.makeDir(one, 0o755);
+  const total = files.reduce((sum, { content }) => sum + content.bytes, 0);
+  let done = 0;
+  const named = files.map((file) => ({ name: file.path, ...file }));
+  const outcomes = await many(
+    named,
+    uploads,
+    async ({ path, content }) => {
+      await world.host.put(`${folder}/${path}`, content, { mode: 0o644, owner: '0:0', sudo: true });
+      done += content.bytes;
+      note(say(`${bytesText(done)} of ${bytesText(total)}`, `${bytesText(done)} / ${bytesText(total)}`));
+    },
+    { stopAtFailure: true, signal: world.stop },
+  );
+  if (!world.stop.aborted) allDone(outcomes.filter(({ state }) => state !== 'skipped'));
 }
 
 async function supervise(world: World): Promise<void> {

@@ -1,7 +1,7 @@
 import { type Command, isSupply, type Supply, show as showCommand } from '../command.js';
 import type { UserError } from '../errors.js';
 import type { Text } from '../say.js';
-import type { Result, World } from '../world.js';
+import type { Result, Upload, World } from '../world.js';
 
 /** Content that is made when it is needed: a secret, or bytes too large for a plan. */
 export interface Made {
@@ -31,6 +31,14 @@ export type Action =
       readonly path: string;
       readonly sha256: string;
       readonly bytes: number;
+    }
+  /** Large files, from here to there; those that are there already are left out by whoever says so. */
+  | {
+      readonly kind: 'upload';
+      /** Absolute. */
+      readonly folder: string;
+      /** Paths below the folder. */
+      readonly files: readonly { readonly path: string; readonly content: Upload }[];
     }
   /** The supervisor is started, or reads its stack again. */
   | { readonly kind: 'supervise' }
@@ -101,6 +109,10 @@ export function show(action: Action): string {
       return `remove ${action.path}`;
     case 'fetch':
       return `download ${action.url} to ${action.path} (${action.bytes} bytes, sha256 ${action.sha256})`;
+    case 'upload': {
+      const bytes = action.files.reduce((sum, { content }) => sum + content.bytes, 0);
+      return `upload ${action.files.length} files (${bytes} bytes) to ${action.folder}`;
+    }
     case 'supervise':
       return 'start the supervisor, or have it read its stack again';
     case 'wait':

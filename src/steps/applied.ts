@@ -3,16 +3,19 @@ import type { Command } from '../command.js';
 import { UserError } from '../errors.js';
 import { ours } from '../install/packages.js';
 import type { Pinned } from '../install/pins.js';
-import { documentsOf, type KubeObject } from '../manifests/object.js';
+import { documentsOf, imagesIn, type KubeObject } from '../manifests/object.js';
 import { type Action, tail } from '../plan/step.js';
 import { say } from '../say.js';
 import type { Result, World } from '../world.js';
 import { ask, asRoot, kubectl, outwardly, run } from './at-node.js';
-import type { Machine } from './machine.js';
+import type { Brings, Machine } from './machine.js';
 
 const manager = '--field-manager=deepseek-deploy';
 
 const diff = (from: string, stdin?: string): Command => kubectl(['diff', '--server-side', manager, '-f', from], stdin);
+
+/** The images of its pods. */
+export const bringsObjects = (objects: readonly KubeObject[]): Brings => ({ images: imagesIn(documentsOf(objects)) });
 
 /** Whether nothing would change. */
 export const areApplied = async (objects: readonly KubeObject[], world: World): Promise<boolean> =>

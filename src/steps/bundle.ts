@@ -1,11 +1,11 @@
 /** A bundle on the host's own disk in place of the network: its packages and its images. */
-
+import { filesFor, systemId } from '../bundle/manifest.js';
 import { UserError } from '../errors.js';
 import { refresh, sourceFile, sourceText } from '../install/repositories.js';
 import { type Repository, repositoryOf } from '../install/sources.js';
 import { tail } from '../plan/step.js';
 import { say } from '../say.js';
-import type { Result } from '../world.js';
+import type { Result, World } from '../world.js';
 import { ask, asRoot, holds, run, systemOf } from './at-node.js';
 import type { Machine, NodeStep } from './machine.js';
 
@@ -16,6 +16,41 @@ export const bundleOf = (machine: Machine): Repository | undefined =>
   hasBundle(machine)
     ? repositoryOf('kubernetes', machine.cluster.sources, systemOf(machine), machine.cluster.settings.version)
     : undefined;
+
+// $1: the bundle; standard input: `sha256  path` of each file. Prints those that are not there, or are others.
+export const absentFilesScript = `cd -- "$1" 2>/dev/null || { sed 's/^[0-9a-f]*  //'; exit 0; }
+sha256sum -c --quiet - 2>/dev/null | sed -n 's/: FAILED.*$//p'`;
+
+/** What is imported already is not sent again. */
+async function absentFiles(machine: Machine, world: World): Promise<ReturnType<typeof filesFor>> {
+  const { bundle, sources } = machine.cluster;
+  if (!bundle) throw new Error('the bundle was not opened');
+  const all = filesFor(bundle.manifest, systemId(systemOf(machine)));
+  const list = all.map(({ file, path }) => `${file.sha256}  ${path}\n`).join('');
+  const [files, images] = await Promise.all([
+    world.host.run({ ...asRoot(absentFilesScript, [sources.bundle!], 600_000), stdin: list }),
+    imagesAreThere(machine, world),
+  ]);
+  const absent = new Set(files.stdout.split('\n'));
+  return all.filter(({ path }) => absent.has(path) && !(images && path.startsWith('images/')));
+}
+
+export const bundleUpload: NodeStep = {
+  id: 'bundle.upload',
+  title: say('The bundle, sent to the host', '离线包上传至主机'),
+  on: 'every',
+  needed: hasBundle,
+  done: async (machine, world) => (await absentFiles(machine, world)).length === 0,
+  async apply(machine, world) {
+    const { bundle, sources } = machine.cluster;
+    const files = (await absentFiles(machine, world)).map(({ file, path }) => ({
+      path,
+      content: bundle!.content(file),
+    }));
+    return [{ kind: 'upload', folder: sources.bundle!, files }];
+  },
+  undo: async ({ cluster }) => [{ kind: 'remove', path: cluster.sources.bundle! }],
+};
 
 export const bundleRepository: NodeStep = {
   id: 'bundle.repository',
@@ -41,9 +76,17 @@ export const lackingScript = `set -eu
 have=$(ctr -n k8s.io images ls -q)
 while read -r image; do printf '%s\\n' "$have" | grep -qxF -- "$image" || echo "$image"; done <"$1/images.txt"`;
 
-// A layer that is there already costs nothing.
+// images/ is one OCI layout of all of them. Pinned: kubelet would take those away that no pod uses when the disk fills,
+// and nobody could pull them again. Once imported, the layout is of no more use.
 export const importScript = `set -eu
-for archive in "$1"/images/*.tar; do ctr -n k8s.io images import "$archive"; done`;
+tar -C "$1/images" -cf - . | ctr -n k8s.io images import -
+while read -r image; do ctr -n k8s.io images label "$image" io.cri-containerd.pinned=pinned >/dev/null; done <"$1/images.txt"
+rm -rf -- "$1/images"`;
+
+async function imagesAreThere({ cluster }: Machine, world: World): Promise<boolean> {
+  const { code, stdout } = await ask(world, lackingScript, cluster.sources.bundle!);
+  return code === 0 && stdout.trim() === '';
+}
 
 const failed =
   (host: string) =>
@@ -61,9 +104,6 @@ export const bundleImages: NodeStep = {
   title: say('Images of the bundle', '离线包中的镜像'),
   on: 'every',
   needed: hasBundle,
-  async done({ cluster }, world) {
-    const { code, stdout } = await ask(world, lackingScript, cluster.sources.bundle!);
-    return code === 0 && stdout.trim() === '';
-  },
+  done: imagesAreThere,
   apply: async ({ name, cluster }) => [run(asRoot(importScript, [cluster.sources.bundle!], 3_600_000), failed(name))],
 };

@@ -44,6 +44,7 @@ export const containerdInstall: NodeStep = {
   id: 'containerd.install',
   title: say(`containerd ${versions.containerd}`, `containerd ${versions.containerd}`),
   on: 'every',
+  brings: () => ({ packages }),
   done: (machine, world) => areInstalled(packages, machine, world),
   async apply(machine, world) {
     await refuseRunningContainers(machine, world);

@@ -23,6 +23,7 @@ export const docker: NodeStep = {
   id: 'docker.install',
   title: say('Docker Engine', 'Docker Engine'),
   on: 'every',
+  brings: () => ({ packages }),
   needed: ({ cluster }) => cluster.settings.docker,
   async done(machine, world) {
     const [absent, daemon, way] = await Promise.all([

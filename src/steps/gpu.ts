@@ -3,7 +3,7 @@ import { dcgmExporter, dcgmName, devicePlugin, devicePluginName } from '../manif
 import type { Action } from '../plan/step.js';
 import { say } from '../say.js';
 import type { World } from '../world.js';
-import { applyObjects, areRunning, untilRolledOut, type Workload } from './applied.js';
+import { applyObjects, areRunning, bringsObjects, untilRolledOut, type Workload } from './applied.js';
 import { kubectl } from './at-node.js';
 import type { Machine, NodeStep } from './machine.js';
 
@@ -41,6 +41,7 @@ export const gpuDevicePlugin: NodeStep = {
   on: 'first',
   after: ['kubeadm.join', 'nvidia.toolkit'],
   needed: wanted,
+  brings: () => bringsObjects(devicePlugin()),
   async done(machine, world) {
     const [running, none] = await Promise.all([
       areRunning(devicePlugin(), plugin, world),
@@ -57,6 +58,7 @@ export const gpuMetrics: NodeStep = {
   on: 'first',
   after: ['kubeadm.join', 'nvidia.toolkit'],
   needed: wanted,
+  brings: () => bringsObjects(dcgmExporter()),
   done: (_, world) => areRunning(dcgmExporter(), exporter, world),
   apply: async () => [applyObjects(dcgmExporter()), untilRolledOut(exporter)],
 };

@@ -14,6 +14,12 @@ export const hostPrograms: NodeStep = {
   id: 'host.programs',
   title: say('Programs the cluster needs', '集群所需的基础工具'),
   on: 'every',
+  brings: (machine) => ({
+    packages: packagesFor(
+      programs.map(({ name }) => name),
+      systemOf(machine),
+    ).map((name) => ({ name })),
+  }),
   done: async (_, world) => (await absent(world)).length === 0,
   async apply(machine, world) {
     const system = systemOf(machine);

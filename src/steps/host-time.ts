@@ -15,6 +15,7 @@ export const hostTime: NodeStep = {
   id: 'host.time',
   title: say('Time synchronisation', '时间同步'),
   on: 'every',
+  brings: () => ({ packages: [{ name: 'chrony' }] }),
   // Its clock is that of the machine below it.
   needed: (machine) => !inContainer(machine),
   done: async (_, world) => (await ask(world, timeScript)).code === 0,

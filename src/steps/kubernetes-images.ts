@@ -1,5 +1,6 @@
 /** The images of the control plane, before kubeadm needs them: a slow or missing mirror is told here, by its name. */
 import { UserError } from '../errors.js';
+import { pauseImage } from '../install/containerd.js';
 import { initText } from '../install/kubeadm.js';
 import { ours } from '../install/packages.js';
 import { tail } from '../plan/step.js';
@@ -11,6 +12,14 @@ import type { Machine, NodeStep } from './machine.js';
 export const initFile = `${ours}/kubeadm-init.yaml`;
 
 export const initContent = (machine: Machine): string => initText(nodeWish(machine), clusterWish(machine));
+
+/** Those whose version is known here; kubeadm itself says which etcd and which CoreDNS it wants. */
+const imagesOf = (version: string): string[] => [
+  ...['kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kube-proxy'].map(
+    (name) => `registry.k8s.io/${name}:v${version}`,
+  ),
+  pauseImage,
+];
 
 // Prints those that are missing.
 export const imagesScript = `set -eu
@@ -41,6 +50,7 @@ export const kubernetesImages: NodeStep = {
   id: 'kubernetes.images',
   title: say('Images of the control plane', '控制平面镜像'),
   on: 'first',
+  brings: ({ cluster }) => ({ images: imagesOf(cluster.settings.version) }),
   async done({ cluster }, world) {
     const { code, stdout } = await ask(world, imagesScript, `v${cluster.settings.version}`);
     return code === 0 && stdout.trim() === '';

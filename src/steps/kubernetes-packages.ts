@@ -24,6 +24,7 @@ export const kubernetesPackages: NodeStep = {
   id: 'kubernetes.packages',
   title: say('kubeadm, kubelet, kubectl', 'kubeadm、kubelet、kubectl'),
   on: 'every',
+  brings: ({ cluster }) => ({ packages: packages(cluster.settings) }),
   async done(machine, world) {
     const [absent, hold, enabled] = await Promise.all([
       lacking(packages(machine.cluster.settings), machine, world),

@@ -1,6 +1,10 @@
 /** One host of a cluster as the steps see it, and what the whole cluster shall be. */
+
+import type { Bundle } from '../bundle/open.js';
 import type { Role } from '../config/hosts.js';
 import type { Kubernetes } from '../config/kubernetes.js';
+import type { Package } from '../install/packages.js';
+import type { Pinned } from '../install/pins.js';
 import type { Sources } from '../install/sources.js';
 import type { Action, Step } from '../plan/step.js';
 import type { HostFacts } from '../probes/host.js';
@@ -22,6 +26,8 @@ export interface Cluster {
   readonly settings: Kubernetes;
   /** Where packages, images and manifests come from. */
   readonly sources: Sources;
+  /** What is sent to the hosts where `sources.bundle` says so; a verb that installs nothing does not open it. */
+  readonly bundle?: Bundle;
   /** In the order of the configuration; the first control plane is the one that is made by `kubeadm init`. */
   readonly machines: readonly Peer[];
   /** The world of the first control plane: tokens are made there, and the API is asked there. */
@@ -34,6 +40,14 @@ export interface Machine extends Peer {
   /** Found before the plan was made; a step asks the host again for all that may have changed since. */
   readonly facts: HostFacts;
   readonly cluster: Cluster;
+}
+
+/** What a step takes from the network, or from a bundle in its place. */
+export interface Brings {
+  readonly packages?: readonly Package[];
+  /** In full: 'registry.k8s.io/pause:3.10.2' */
+  readonly images?: readonly string[];
+  readonly manifests?: readonly Pinned[];
 }
 
 /** `first`: the control plane that makes the cluster, and the one place of what is done once for all. */
@@ -49,6 +63,8 @@ export interface NodeStep extends Step<Machine> {
   readonly after?: readonly string[];
   /** Hosts for which this holds take the step one after the other. */
   oneAtATime?(machine: Machine): boolean;
+  /** Whatever it may take on this host; a bundle without it is refused before anything is touched. */
+  brings?(machine: Machine): Brings;
   /**
    * What takes its effect away again, for `reset` and `node remove`: asked in the order of the list turned round, and
    * only what is ours is touched. Nothing to do is an empty list; without `undo` the effect stays.

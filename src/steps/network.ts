@@ -6,6 +6,7 @@ import {
   applyObjects,
   applyPinned,
   areRunning,
+  bringsObjects,
   isPinnedApplied,
   isRolledOut,
   untilRolledOut,
@@ -25,6 +26,7 @@ export const networkFlannel: NodeStep = {
   on: 'first',
   after: ['kubeadm.init'],
   needed: ({ cluster }) => cluster.settings.network === 'flannel',
+  brings: (machine) => bringsObjects(objects(machine)),
   done: (machine, world) => areRunning(objects(machine), flannelWorkload, world),
   apply: async (machine) => [applyObjects(objects(machine)), untilRolledOut(flannelWorkload)],
 };
@@ -36,6 +38,7 @@ export const networkCalico: NodeStep = {
   on: 'first',
   after: ['kubeadm.init'],
   needed: ({ cluster }) => cluster.settings.network === 'calico',
+  brings: () => ({ manifests: [manifests.calico] }),
   done: async (_, world) =>
     (await isPinnedApplied(manifests.calico, world)) && (await isRolledOut(calicoWorkload, world)),
   apply: async (machine) => [...applyPinned(manifests.calico, machine), untilRolledOut(calicoWorkload)],

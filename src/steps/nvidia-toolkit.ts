@@ -24,6 +24,7 @@ export const nvidiaToolkit: NodeStep = {
   id: 'nvidia.toolkit',
   title: say('NVIDIA container toolkit', 'NVIDIA 容器工具包'),
   on: 'gpu',
+  brings: (machine) => ({ packages: packages(machine) }),
   needed: ({ cluster }) => cluster.settings.gpuLayer === 'device-plugin',
   async done(machine, world) {
     const [installed, dump, docker] = await Promise.all([

@@ -1,7 +1,7 @@
 /** Volumes in folders of the nodes. */
 import { localPath, localPathName, localPathNamespace } from '../manifests/local-path.js';
 import { say } from '../say.js';
-import { applyObjects, areRunning, untilRolledOut, type Workload } from './applied.js';
+import { applyObjects, areRunning, bringsObjects, untilRolledOut, type Workload } from './applied.js';
 import type { Cluster, NodeStep } from './machine.js';
 
 const workload: Workload = { namespace: localPathNamespace, name: `deployment/${localPathName}` };
@@ -21,6 +21,7 @@ export const storageLocalPath: NodeStep = {
   on: 'first',
   after: ['kubeadm.join'],
   needed: ({ cluster }) => storageOf(cluster) === 'local-path',
+  brings: () => bringsObjects(localPath()),
   done: (_, world) => areRunning(localPath(), workload, world),
   apply: async () => [applyObjects(localPath()), untilRolledOut(workload)],
 };

@@ -58,6 +58,7 @@ export const storageRook: NodeStep = {
   on: 'first',
   after: ['node.labels', 'storage.host'],
   needed: ({ cluster }) => storageOf(cluster) === 'rook',
+  brings: () => ({ manifests: parts }),
   done: ({ cluster }, world) => isThere(cluster, world),
   apply: async (machine) => [
     ...parts.flatMap((part) => applyPinned(part, machine)),

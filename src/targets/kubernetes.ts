@@ -1,5 +1,5 @@
 /** Hosts reached over ssh become a cluster: the ordered list of what is done on each. */
-import { bundleImages, bundleRepository } from '../steps/bundle.js';
+import { bundleImages, bundleRepository, bundleUpload } from '../steps/bundle.js';
 import { containerdConfigure } from '../steps/containerd-configure.js';
 import { containerdInstall } from '../steps/containerd-install.js';
 import { docker } from '../steps/docker.js';
@@ -24,6 +24,7 @@ import { storageLocalPath } from '../steps/storage-local-path.js';
 import { storageHost, storageRook } from '../steps/storage-rook.js';
 
 export const kubernetesSteps: readonly NodeStep[] = [
+  bundleUpload,
   bundleRepository,
   hostPrograms,
   hostKernel,

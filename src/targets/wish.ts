@@ -20,6 +20,8 @@ const flags: readonly { readonly flag: string; readonly option: string; readonly
   { flag: '--listen', option: 'listen', path: 'gateway.host' },
   { flag: '--port', option: 'port', path: 'gateway.port' },
   { flag: '--tls', option: 'tls', path: 'gateway.tls.mode' },
+  { flag: '--bundle', option: 'bundle', path: 'bundle.file' },
+  { flag: '--bundle-key', option: 'bundleKey', path: 'bundle.key' },
 ];
 
 const fileHere = 'deepseek.yaml';
@@ -73,7 +75,9 @@ export async function wishOf(
   // With a file named now, flags of an earlier run no longer speak.
   const earlier = options.config === undefined ? (before?.overrides ?? []) : [];
   const now = overridesOf(options).map((one) =>
-    one.path === 'model.file' ? { ...one, value: resolve(world.cwd, String(one.value)) } : one,
+    one.path === 'model.file' || one.path === 'bundle.file'
+      ? { ...one, value: resolve(world.cwd, String(one.value)) }
+      : one,
   );
   const overrides = over(earlier, now);
   const { config, given } = await settingsOf(world, file, overrides);

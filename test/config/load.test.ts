@@ -81,6 +81,7 @@ describe('a file', () => {
         allowCgroupV1: false,
       },
       mirrors: 'none',
+      bundle: {},
     });
     expect([...given.keys()]).toEqual(['version']);
   });
@@ -112,7 +113,7 @@ model:
   file: x.gguf
 `;
     expect(await problems(text)).toEqual([
-      'deepseek.yaml:2:1 nmae: unknown key; allowed: version, name, target, model, engine, gateway, hosts, kubernetes, mirrors; did you mean name?',
+      'deepseek.yaml:2:1 nmae: unknown key; allowed: version, name, target, model, engine, gateway, hosts, kubernetes, mirrors, bundle; did you mean name?',
       'deepseek.yaml:3:9 target: "lcoal" is not allowed here; allowed: one of local, kubernetes; did you mean local?',
       'deepseek.yaml:5:9 gateway.port: 99999 is not allowed here; allowed: a whole number from 1 to 65535',
       'deepseek.yaml:6:17 gateway.maxBodyBytes: 10 is not allowed here; allowed: a size such as 64KiB, 10MB or a number of bytes from 1KiB to 1GiB',

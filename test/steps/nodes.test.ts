@@ -1,13 +1,16 @@
 /** The whole list on bare hosts in memory, on every system. */
 import { describe, expect, it, test } from 'vitest';
+import { systemId } from '../../src/bundle/manifest.js';
+import type { Bundle } from '../../src/bundle/open.js';
 import { UserError } from '../../src/errors.js';
-import { sourcesOf } from '../../src/install/sources.js';
+import { fromBundle, sourcesOf } from '../../src/install/sources.js';
 import { allLanesDone, applyLanes, type Lane } from '../../src/plan/lanes.js';
 import { needed, show } from '../../src/plan/step.js';
 import { isOn, type Machine, type NodeStep } from '../../src/steps/machine.js';
 import { kubernetesSteps } from '../../src/targets/kubernetes.js';
 import type { LaneSink } from '../../src/world.js';
 import { systems } from '../install/systems.js';
+import { sha256 } from '../models/hub-server.js';
 import { type SimulatedCluster, simulatedCluster, token } from '../world/nodes.js';
 
 const quiet: LaneSink = {
@@ -43,6 +46,24 @@ const peers = [
 ] as const;
 
 const debian = systems[0]![1];
+
+/** Its files say their own path. */
+function smallBundle(system: string): Bundle {
+  const paths = [`packages/${system}/a.deb`, 'packages/other-amd64/a.deb', 'images/index.json', 'images.txt'];
+  const files = paths.map((path) => ({ path, bytes: path.length, sha256: sha256(Buffer.from(path)) }));
+  const about = { kind: 'deepseek-deploy bundle', format: 1, createdAt: '', kubernetes: '1.36.4' } as const;
+  return {
+    path: '/bundle',
+    key: '',
+    manifest: { ...about, systems: [], images: [], files },
+    content: ({ path, ...file }) => ({
+      ...file,
+      async *chunks() {
+        yield Buffer.from(path);
+      },
+    }),
+  };
+}
 
 describe.each(systems.filter(([name]) => name !== 'rhel-10'))('%s', (_, system) => {
   it('becomes a cluster, its driver included, and a second run changes nothing', async () => {
@@ -161,12 +182,19 @@ describe('a run that was cut off', () => {
   );
 });
 
-test.each([systems[0]!, systems[5]!])('from a bundle, %s asks no network at all', async (_, system) => {
-  const bundle = '/var/lib/deepseek-deploy/bundle';
-  const sources = { ...sourcesOf('none'), bundle, manifests: `file://${bundle}/manifests` };
-  const made = await simulatedCluster({ system, peers, sources, settings: { network: 'calico' } });
+test.each([systems[0]!, systems[5]!])('from a bundle, %s asks no network at all', async (_, system, distribution) => {
+  const sources = fromBundle(sourcesOf('none'));
+  const bundle = smallBundle(systemId(distribution));
+  const made = await simulatedCluster({ system, peers, sources, bundle, settings: { network: 'calico' } });
   const changed = await apply(made);
-  expect(changed.get('gpu-1')).toEqual(expect.arrayContaining(['bundle.repository', 'bundle.images', 'kubeadm.join']));
+  expect(changed.get('gpu-1')).toEqual(
+    expect.arrayContaining(['bundle.upload', 'bundle.repository', 'bundle.images', 'kubeadm.join']),
+  );
+  // Its images are containerd's now; its packages stay for the package manager.
+  expect([...made.worlds[1]!.disk.keys()].filter((path) => path.includes('/bundle/'))).toEqual([
+    `${sources.bundle}/packages/a.deb`,
+    `${sources.bundle}/images.txt`,
+  ]);
   expect(changed.get('cp')).not.toContain('kubernetes.images');
   for (const world of made.worlds) {
     expect(world.ran.filter((line) => /https?:\/\/(?!127\.0\.0\.1)/.test(line))).toEqual([]);

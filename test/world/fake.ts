@@ -208,8 +208,10 @@ function fakeHost(self: () => FakeWorld, options: FakeOptions): Host {
       return { pid };
     },
     put: async (path, content, { mode } = {}) => {
-      if (typeof content === 'object' && 'chunks' in content) throw new Error('no uploads in this world');
-      await self().files.write(path, content, mode);
+      if (typeof content !== 'object' || !('chunks' in content)) return self().files.write(path, content, mode);
+      const parts: Uint8Array[] = [];
+      for await (const chunk of content.chunks()) parts.push(chunk);
+      await self().files.write(path, Buffer.concat(parts), mode);
     },
     read: (path) => self().files.readIfAny(path),
   };

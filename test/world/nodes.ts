@@ -1,5 +1,6 @@
 /** Bare machines in memory that become a cluster: strict, what nobody expects to be run fails the test. */
 import { createHash } from 'node:crypto';
+import type { Bundle } from '../../src/bundle/open.js';
 import type { Command } from '../../src/command.js';
 import type { Kubernetes } from '../../src/config/kubernetes.js';
 import { load, merge } from '../../src/config/load.js';
@@ -118,15 +119,30 @@ const scripts: readonly (readonly [string, Script])[] = [
     },
   ],
   ['kernel-modules-extra', () => ({})],
-  ['done <"$1/images.txt"', (_, __, { imported }) => ({ stdout: imported ? '' : 'registry.k8s.io/pause:3.10.2' })],
   [
-    '"$1"/images/*.tar',
-    (_, __, state, { images }) => {
+    'sha256sum -c --quiet',
+    async ([folder], world, _, __, stdin) => {
+      const lines = stdin
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => line.split('  ') as [string, string]);
+      const hashes = lines.map(async ([hash, path]) =>
+        world.disk.has(`${folder}/${path}`) && (await world.files.hash(`${folder}/${path}`)) === hash ? '' : path,
+      );
+      return { stdout: (await Promise.all(hashes)).filter(Boolean).join('\n') };
+    },
+  ],
+  [
+    'tar -C "$1/images" -cf - . | ctr',
+    async ([folder], world, state, { images }) => {
+      if (!world.disk.has(`${folder}/images/index.json`)) return { code: 1 };
+      await world.files.remove(`${folder}/images`);
       state.imported = true;
       images.add('all');
       return {};
     },
   ],
+  ['done <"$1/images.txt"', (_, __, { imported }) => ({ stdout: imported ? '' : 'registry.k8s.io/pause:3.10.2' })],
   [
     'command -v "$name" >/dev/null 2>&1 || echo "$name"',
     (args, _, { absent }) => ({ stdout: args.filter((one) => absent.has(one)).join('\n') }),
@@ -391,6 +407,7 @@ export interface Wish {
   readonly gpus?: readonly string[];
   readonly settings?: Partial<Kubernetes>;
   readonly sources?: Sources;
+  readonly bundle?: Bundle;
 }
 
 const gpu = [{ busId: '0000:18:00.0', id: '2330', kind: 'gpu' }] as const;
@@ -412,6 +429,7 @@ export async function simulatedCluster({
   gpus = [],
   settings,
   sources,
+  bundle,
 }: Wish): Promise<SimulatedCluster> {
   const { config } = merge(await load('version: 1\n', 'deepseek.yaml'), []);
   const shared: Shared = { nodes: new Map(), applied: new Set(), images: new Set(), ready: false, ca: sha256('ca') };
@@ -433,6 +451,7 @@ export async function simulatedCluster({
     name: 'test',
     settings: { ...config.kubernetes, ...settings },
     sources: sources ?? sourcesOf('none'),
+    ...(bundle ? { bundle } : {}),
     machines: all,
     controlPlane: () => worlds[0]!,
     here: fakeWorld(),

@@ -1,0 +1,282 @@
+/** On a connected machine: everything that an install takes from outside, brought into the cache, then into one file. */
+import { createHash } from 'node:crypto';
+import type { Config } from '../config/config.js';
+import { UserError } from '../errors.js';
+import type { Distribution } from '../install/distribution.js';
+import type { Pinned } from '../install/pins.js';
+import { type RepositoryName, repositoryOf, type Sources, sourcesOf } from '../install/sources.js';
+import { imagesIn } from '../manifests/object.js';
+import { download, type Progress, progressText } from '../models/fetch.js';
+import { allDone, many } from '../plan/many.js';
+import { tail } from '../plan/step.js';
+import { say, type Text } from '../say.js';
+import type { Machine, NodeStep } from '../steps/machine.js';
+import { storageOf } from '../steps/storage-local-path.js';
+import type { World } from '../world.js';
+import { Apt, type Deb, localPath } from './apt.js';
+import { type BundleFile, format, type Manifest, packagesFolder, systemId } from './manifest.js';
+import { type Needs, needsOf } from './needs.js';
+import { layoutIndex, type Pulled, pull } from './registry.js';
+import type { Content } from './write.js';
+
+export interface Wanted {
+  readonly config: Config;
+  readonly systems: readonly Distribution[];
+  /** Whether any host has GPUs. */
+  readonly gpu: boolean;
+  readonly steps: readonly NodeStep[];
+}
+
+export interface Collected {
+  readonly manifest: Manifest;
+  /** By path in the bundle. */
+  readonly contents: ReadonlyMap<string, Content>;
+}
+
+export type Note = (text: Text) => void;
+
+const sha256 = (content: string | Uint8Array): string => createHash('sha256').update(content).digest('hex');
+
+/** What gathers up: files with where they come from. */
+class Contents {
+  readonly files: BundleFile[] = [];
+  readonly contents = new Map<string, Content>();
+
+  text(path: string, text: string): void {
+    this.#add({ path, bytes: Buffer.byteLength(text), sha256: sha256(text) }, { text });
+  }
+
+  file(path: string, from: string, bytes: number, hash: string): void {
+    this.#add({ path, bytes, sha256: hash }, { from });
+  }
+
+  #add(file: BundleFile, content: Content): void {
+    if (this.contents.has(file.path)) return;
+    this.files.push(file);
+    this.contents.set(file.path, content);
+  }
+}
+
+/** A host of this system with every role: whatever any of them may need. */
+export function anyMachine({ config, gpu }: Wanted, { id, version, arch }: Distribution, here: World): Machine {
+  const peer = { name: 'any', address: '10.0.0.1', roles: ['control-plane', 'worker', 'storage'] as const, gpu };
+  const roles = Object.values(config.hosts.machines).map((one) => ({ ...peer, roles: one.roles }));
+  const storage = storageOf({ settings: config.kubernetes, machines: roles });
+  const nowhere = (): never => {
+    throw new Error('there is no host yet');
+  };
+  const arches = { amd64: 'x86_64', arm64: 'aarch64' } as const;
+  return {
+    ...peer,
+    facts: { usable: {}, os: { id, version }, kernel: { name: 'Linux', release: '', arch: arches[arch] } },
+    cluster: {
+      name: config.name,
+      settings: { ...config.kubernetes, storage },
+      sources: sourcesOf(config.mirrors),
+      machines: [peer],
+      controlPlane: nowhere,
+      here,
+    },
+  };
+}
+
+const refuse = (id: string, text: Text, hint: Text): UserError => new UserError(id, text, { hint, exit: 'usage' });
+
+/** @throws UserError `bundle.rook`, `bundle.driver` for what no bundle can hold */
+export function refuseUnbundled({ cluster, gpu }: Machine): void {
+  if (cluster.settings.storage === 'rook')
+    throw refuse(
+      'bundle.rook',
+      say('Rook and Ceph are not put into bundles yet.', '离线包暂不支持 Rook 与 Ceph。'),
+      say('Set kubernetes.storage: local-path, or none', '请设置 kubernetes.storage: local-path 或 none'),
+    );
+  if (gpu && cluster.settings.driver === 'install')
+    throw refuse(
+      'bundle.driver',
+      say(
+        'The NVIDIA driver is not put into bundles: it is built for the kernel of each host.',
+        '离线包不含 NVIDIA 驱动：它须按各主机的内核编译。',
+      ),
+      say(
+        'Install it by hand or with the image of the system, and set kubernetes.driver: check',
+        '请手动安装或随系统镜像提供，并设置 kubernetes.driver: check',
+      ),
+    );
+}
+
+const repositoryNames = ({ gpu, cluster }: Machine): readonly RepositoryName[] => [
+  'docker',
+  'kubernetes',
+  ...(gpu && cluster.settings.gpuLayer === 'device-plugin' ? (['toolkit'] as const) : []),
+];
+
+const places = (world: World) => ({
+  apt: (system: string) => `${world.places.cache}/bundle/apt/${system}`,
+  debs: `${world.places.cache}/bundle/debs`,
+  blobs: `${world.places.cache}/bundle/blobs`,
+});
+
+const noteOf =
+  (note: Note, what: string) =>
+  (progress: Progress): void => {
+    const { en, zh } = progressText(progress);
+    note(say(`${what}: ${en}`, `${what}：${zh}`));
+  };
+
+/** Where a deb lies once it is here. */
+const placeOf = (deb: Deb, world: World): string => localPath(deb) ?? `${places(world).debs}/${deb.sha256}.deb`;
+
+/** @returns the packages of one system, for the manifest; their files and their list are among the contents then */
+export async function collectPackages(
+  machine: Machine,
+  distribution: Distribution,
+  needs: Needs,
+  contents: Contents,
+  world: World,
+  note: Note,
+): Promise<{ readonly system: Manifest['systems'][number]; readonly debs: readonly Deb[] }> {
+  const id = systemId(distribution);
+  const { sources, settings } = machine.cluster;
+  const apt = new Apt(places(world).apt(id), distribution, world);
+  note(say('reading lists', '读取软件包列表'));
+  await apt.open(repositoryNames(machine).map((name) => repositoryOf(name, sources, distribution, settings.version)));
+  const debs = await apt.resolve(needs.packages);
+  const named = debs.map((deb, at) => ({ ...deb, name: deb.file, at }));
+  const outcomes = await many(
+    named,
+    3,
+    async ({ url, file, sha256: hash, bytes, at }) => {
+      const path = placeOf(debs[at]!, world);
+      if (localPath(debs[at]!) === undefined)
+        await download(world, { url, path, sha256: hash, bytes }, noteOf(note, `${at + 1}/${debs.length} ${file}`));
+    },
+    { signal: world.stop, stopAtFailure: true },
+  );
+  allDone(outcomes.filter(({ state }) => state !== 'skipped'));
+  world.stop.throwIfAborted();
+  const { list, packages } = await apt.list(debs);
+  for (const deb of debs) contents.file(packagesFolder(id) + deb.file, placeOf(deb, world), deb.bytes, deb.sha256);
+  contents.text(`${packagesFolder(id)}Packages`, list);
+  return { system: { id, packages }, debs };
+}
+
+// $1: the package, $2: the version. The program is for this machine's kind of processor.
+const listScript = `set -eu
+t=$(mktemp -d); trap 'rm -rf "$t"' EXIT
+dpkg-deb --fsys-tarfile "$1" | tar -xf - -C "$t" ./usr/bin/kubeadm
+"$t/usr/bin/kubeadm" config images list --kubernetes-version "$2"`;
+
+/** The images that the very kubeadm of the bundle asks for. @throws UserError `bundle.kubeadm` */
+export async function kubeadmImages(deb: string, version: string, world: World): Promise<string[]> {
+  const result = await world.host.run({
+    argv: ['sh', '-c', listScript, 'images', deb, `v${version}`],
+    timeoutMs: 60_000,
+  });
+  const names = result.stdout.split('\n').filter(Boolean);
+  if (result.code === 0 && names.length > 0) return names;
+  throw new UserError(
+    'bundle.kubeadm',
+    say(
+      `kubeadm ${version} does not say its images:\n${tail(result)}`,
+      `kubeadm ${version} 未列出镜像：\n${tail(result)}`,
+    ),
+  );
+}
+
+/** A manifest of others, by its hash. @throws UserError `manifest.fetch` */
+async function fetchPinned({ path, sha256: hash }: Pinned, base: string, world: World): Promise<string> {
+  const url = `${base}/${path}`;
+  const answer = await world.http
+    .request({ url, timeoutMs: 30_000, idleTimeoutMs: 60_000, signal: world.stop })
+    .then(async (response) => ({ status: String(response.status), text: await response.text() }))
+    .catch((error: unknown) => ({ status: error instanceof Error ? error.message : String(error), text: '' }));
+  const right = answer.status === '200' && sha256(answer.text) === hash;
+  if (right) return answer.text;
+  const why = answer.status === '200' ? 'sha256' : answer.status;
+  throw new UserError('manifest.fetch', say(`${url} could not be fetched: ${why}`, `无法获取 ${url}：${why}`), {
+    exit: 'network',
+  });
+}
+
+async function collectImages(
+  names: readonly string[],
+  arch: string,
+  { registries }: Sources,
+  contents: Contents,
+  world: World,
+  note: Note,
+): Promise<Manifest['images']> {
+  const begun = new Map<string, Promise<void>>();
+  const once = (digest: string, work: () => Promise<void>): Promise<void> => {
+    const running = begun.get(digest) ?? work();
+    begun.set(digest, running);
+    return running;
+  };
+  const one = ({ name }: { readonly name: string }): Promise<Pulled> => {
+    const mirrors = registries[name.split('/')[0]!] ?? [];
+    return pull(name, { arch, mirrors, folder: places(world).blobs, once, onProgress: noteOf(note, name) }, world);
+  };
+  const outcomes = await many(
+    names.map((name) => ({ name })),
+    3,
+    one,
+    { signal: world.stop },
+  );
+  const pulled = allDone(outcomes);
+  contents.text('images.txt', names.map((name) => `${name}\n`).join(''));
+  contents.text('images/oci-layout', '{"imageLayoutVersion":"1.0.0"}');
+  contents.text('images/index.json', layoutIndex(pulled));
+  for (const { blobs } of pulled)
+    for (const [digest, { path, bytes }] of blobs)
+      contents.file(`images/blobs/${digest.replace(':', '/')}`, path, bytes, digest.slice('sha256:'.length));
+  return pulled.map(({ name, manifest: { digest } }) => ({ name, digest }));
+}
+
+/**
+ * @param progress hears of the parts 'packages', 'manifests', 'images'
+ * @throws UserError `bundle.*`, `download.*`, `manifest.fetch`
+ */
+export async function collect(
+  wanted: Wanted,
+  world: World,
+  part: <T>(id: 'packages' | 'manifests' | 'images', work: (note: Note) => Promise<T>) => Promise<T>,
+): Promise<Collected> {
+  const contents = new Contents();
+  const { config, systems } = wanted;
+  const machines = systems.map((one) => ({ one, machine: anyMachine(wanted, one, world) }));
+  for (const { machine } of machines) refuseUnbundled(machine);
+  const { version } = config.kubernetes;
+  const { sources } = machines[0]!.machine.cluster;
+  const needs = machines.map(({ machine }) => needsOf(wanted.steps, machine));
+  const packages = await part('packages', async (note) => {
+    const found = [];
+    for (const [at, { one, machine }] of machines.entries())
+      found.push(await collectPackages(machine, one, needs[at]!, contents, world, note));
+    return found;
+  });
+  const pinned = await part('manifests', async () => {
+    const texts: string[] = [];
+    for (const one of needs.flatMap(({ manifests }) => manifests)) {
+      const text = await fetchPinned(one, sources.manifests, world);
+      contents.text(`manifests/${one.path}`, text);
+      texts.push(text);
+    }
+    return texts;
+  });
+  const images = await part('images', async (note) => {
+    const kubeadm = packages[0]!.debs.find(({ file }) => file.startsWith('kubeadm_'))!;
+    const own = await kubeadmImages(placeOf(kubeadm, world), version, world);
+    const names = [...new Set([...own, ...needs.flatMap((one) => one.images), ...pinned.flatMap(imagesIn)])];
+    return collectImages(names, systems[0]!.arch, sources, contents, world, note);
+  });
+  const manifest: Manifest = {
+    kind: 'deepseek-deploy bundle',
+    format,
+    createdAt: new Date(world.clock.now()).toISOString(),
+    kubernetes: version,
+    systems: packages.map(({ system }) => system),
+    images,
+    files: contents.files,
+  };
+  return { manifest, contents: contents.contents };
+}

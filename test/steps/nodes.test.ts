@@ -1,4 +1,5 @@
 /** The whole list on bare hosts in memory, on every system. */
+import { spawnSync } from 'node:child_process';
 import { describe, expect, it, test } from 'vitest';
 import { systemId } from '../../src/bundle/manifest.js';
 import type { Bundle } from '../../src/bundle/open.js';
@@ -269,4 +270,39 @@ test('what was made is taken away in reverse, and only where it was made', async
   const lines = await undo(1);
   expect(lines[0]).toContain('kubeadm.join: ');
   expect(lines.at(-1)).toContain('host.kernel: remove /etc/modules-load.d/deepseek-deploy.conf');
+});
+
+/** Every script of the whole list on every system, its undoing included. */
+async function scriptsOf(system: (typeof systems)[number][1]): Promise<readonly string[]> {
+  const found = new Set<string>();
+  for (const network of ['flannel', 'calico'] as const) {
+    const names = ['s1', 's2', 's3'];
+    const made = await simulatedCluster({
+      system,
+      peers: [...peers, ...names.map((name) => ({ name, roles: ['storage'] as const }))],
+      gpus: ['gpu-1'],
+      settings: { network, driver: system.os?.id === 'rhel' ? 'check' : 'install' },
+    });
+    if (system.os?.id === 'rhel') for (const state of made.states) state.driver = true;
+    await apply(made);
+    for (const [index, machine] of made.machines.entries()) {
+      const world = made.worlds[index]!;
+      for (const path of ['node', 'swap-units', 'firewall'])
+        await world.files.write(`/var/lib/deepseek-deploy/${path}`, '');
+      for (const step of stepsOf(machine))
+        for (const action of (await step.undo?.(machine, world)) ?? [])
+          if (action.kind === 'run') found.add(action.command.argv[2]!);
+    }
+    for (const script of made.spoken) found.add(script);
+  }
+  return [...found];
+}
+
+test.each(systems)('%s: every script is one that a POSIX shell reads', async (_, system) => {
+  const scripts = await scriptsOf(system);
+  expect(scripts.length).toBeGreaterThan(30);
+  for (const script of scripts) {
+    const { status, stderr } = spawnSync('sh', ['-n'], { input: script, encoding: 'utf8' });
+    expect(`${status} ${stderr} ${status === 0 ? '' : script}`).toBe('0  ');
+  }
 });

@@ -44,6 +44,8 @@ export interface SshHost extends Host {
   readonly target: SshTarget;
   /** Its files, as root: directly or through sudo. */
   readonly files: Files;
+  /** The same host for questions: those asked at the same moment travel together. */
+  readonly questions: { readonly host: Host; readonly files: Files };
   /** Opens the connection if there is none. @throws UserError `ssh.*` */
   connect(): Promise<void>;
   /** Ends the connection (after a reboot it is a dead one); the next command opens a new one. */

@@ -5,7 +5,7 @@ import { examine } from '../fleet/examine.js';
 import { examined, type Gathered } from '../fleet/gather.js';
 import { planFile } from '../fleet/plan-file.js';
 import { clusterState } from '../fleet/state.js';
-import { lanesOf } from '../fleet/work.js';
+import { lanesOf, planningLanesOf } from '../fleet/work.js';
 import { planLanes } from '../plan/lanes.js';
 import { say, type Text } from '../say.js';
 import { table } from '../table.js';
@@ -29,7 +29,7 @@ async function wholeWish(input: Input, wish: Wish, before: ClusterRecord | undef
 
 /** @throws UserError of what a step refuses already, together with all else that stands against it */
 export async function plansOf(gathered: Gathered, world: World): Promise<Plans> {
-  const lanes = lanesOf(kubernetesSteps, gathered, world, '');
+  const lanes = planningLanesOf(kubernetesSteps, gathered, world);
   try {
     return await world.ui.wait(say('Working out what there is to do', '正在制定计划'), () =>
       planLanes(lanes, gathered.fleet.parallel),

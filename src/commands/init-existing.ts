@@ -28,8 +28,10 @@ export async function initExisting(
     await locked(world, 'init', () =>
       recordCluster({ name: config.name, machines: [], wish: remembered, kubeconfig }, world),
     );
-  const problems = found.flatMap(({ check, verdict }) =>
-    verdict.state === 'problem' ? [{ id: check.id, ...verdict }] : [],
+  const problems = found.flatMap((outcome) =>
+    outcome.verdict.state === 'problem'
+      ? [{ id: outcome.check.id, failed: stands(outcome) === 'failed', ...outcome.verdict }]
+      : [],
   );
   if (input.json) {
     const told = problems.map(({ id, found, hint }) => ({ id, found: found.en, hint: hint?.en }));
@@ -38,8 +40,8 @@ export async function initExisting(
     );
   } else {
     showCluster(config.name, now, world);
-    for (const { id, found, hint } of problems) {
-      ui.line(`  ${ui.paint.warn('!')} ${ui.text(found)}  ${ui.paint.dim(id)}`);
+    for (const { id, failed, found, hint } of problems) {
+      ui.line(`  ${failed ? ui.paint.bad('✗') : ui.paint.warn('!')} ${ui.text(found)}  ${ui.paint.dim(id)}`);
       if (hint) ui.line(`    ${ui.paint.accent('→')} ${ui.text(hint)}`);
     }
     ui.line();

@@ -14,7 +14,7 @@ import { refuseLacking } from './bundle.js';
 import { type Examined, examine } from './examine.js';
 import { meetHosts } from './meet.js';
 import { nodeAddress } from './node-address.js';
-import { type Fleet, type OpenHost, openHosts } from './open.js';
+import { asking, type Fleet, type OpenHost, openHosts } from './open.js';
 
 export interface Gathered {
   readonly fleet: Fleet;
@@ -48,9 +48,9 @@ export async function withFleet<T>(
   }
 }
 
-export const examined = ({ name, roles, host, world }: OpenHost): Examined => ({
-  ...{ name, roles, world, address: host.target.address },
-  connect: () => host.connect(),
+export const examined = (open: OpenHost): Examined => ({
+  ...{ name: open.name, roles: open.roles, world: asking(open), address: open.host.target.address },
+  connect: () => open.host.connect(),
 });
 
 /**

@@ -60,6 +60,9 @@ const elsewhere = (): never => {
   throw new Error('the processes of a remote host are reached through its commands');
 };
 
+/** For looking and planning: what is asked of the host at the same moment travels together. */
+export const asking = ({ world, host }: OpenHost): World => ({ ...world, ...host.questions });
+
 export function worldOf(host: SshHost, here: World): World {
   const { pid } = here.processes;
   return {

@@ -3,16 +3,27 @@ import { hostJournal } from '../plan/journal.js';
 import type { Lane, LaneStep } from '../plan/lanes.js';
 import type { Action } from '../plan/step.js';
 import { say } from '../say.js';
-import { isOn, type Machine, type NodeStep } from '../steps/machine.js';
+import { type Cluster, isOn, type Machine, type NodeStep } from '../steps/machine.js';
 import type { World } from '../world.js';
 import type { Gathered } from './gather.js';
-import { worldOf } from './open.js';
+import { asking, type OpenHost, worldOf } from './open.js';
 
 const isOf = (step: NodeStep, machine: Machine): boolean => isOn(step, machine) && (step.needed?.(machine) ?? true);
 
 /** @param by who works on them, from where, for the journals of the hosts */
 export function lanesOf(steps: readonly NodeStep[], gathered: Gathered, here: World, by: string): Lane<Machine>[] {
   return lanes(gathered, here, by, (machine) => steps.filter((step) => isOf(step, machine)));
+}
+
+/** The same for a plan: nothing is changed, so that questions of the same moment may travel together. */
+export function planningLanesOf(steps: readonly NodeStep[], gathered: Gathered, here: World): Lane<Machine>[] {
+  const { fleet, cluster, machines } = gathered;
+  const open = (name: string): OpenHost => fleet.hosts.find((host) => host.name === name)!;
+  const first = fleet.hosts.find(({ roles }) => roles.includes('control-plane'));
+  const controlPlane = first ? () => asking(first) : cluster.controlPlane;
+  const quick: Cluster = { ...cluster, controlPlane };
+  const all = { ...gathered, machines: machines.map((machine) => ({ ...machine, cluster: quick })) };
+  return lanesOf(steps, all, here, '').map((lane) => ({ ...lane, world: asking(open(lane.name)) }));
 }
 
 /**

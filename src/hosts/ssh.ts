@@ -7,6 +7,7 @@ import { UserError } from '../errors.js';
 import { gate } from '../plan/many.js';
 import type { HostKey, Ssh, SshHost, SshSettings, SshTarget } from '../remote.js';
 import type { Background, Files, Host, Result, RunOptions } from '../world.js';
+import { batched } from './batch.js';
 import { presentedKey, trustKey } from './known.js';
 import { placed } from './placed.js';
 import { remoteFiles } from './remote-files.js';
@@ -82,6 +83,7 @@ class OverSsh implements SshHost {
   readonly put: Host['put'];
   readonly read: Host['read'];
   readonly files: Files;
+  readonly questions: SshHost['questions'];
   readonly #turn = gate(sessionsPerHost);
   #trusting: Promise<void> | undefined;
 
@@ -96,6 +98,8 @@ class OverSsh implements SshHost {
     this.put = files.put;
     this.read = files.read;
     this.files = remoteFiles(this);
+    const together = batched(this);
+    this.questions = { host: together, files: remoteFiles(together) };
   }
 
   run(command: Command, options: RunOptions = {}): Promise<Result> {

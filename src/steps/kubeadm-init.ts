@@ -15,9 +15,13 @@ export const stateFile = `${ours}/node`;
 export const leftoversScript =
   'ls -d /etc/kubernetes/*.conf /etc/kubernetes/manifests/*.yaml /var/lib/etcd/member 2>/dev/null; exit 0';
 
-/** kubeadm leaves the network's files and links to others. */
+/**
+ * kubeadm leaves the network's files and links to others. The folder of the files stays: containerd ends itself when it
+ * goes ("cni conf dir is removed, stop watching"), and what follows at once finds no runtime.
+ */
 export const resetScript = `kubeadm reset -f --cri-socket ${criSocket} 2>&1 || exit 1
-rm -rf /etc/cni/net.d /var/lib/cni /run/flannel
+find /etc/cni/net.d -mindepth 1 -delete 2>/dev/null
+rm -rf /var/lib/cni /run/flannel
 for link in cni0 flannel.1; do ip link delete "$link" 2>/dev/null || true; done`;
 
 export const state = (content: 'begun' | 'made'): Action => ({

@@ -59,7 +59,8 @@ function remote(target: SshTarget, found: Remote | undefined, settings: SshSetti
     return work(found!.host);
   };
   const host = found?.host;
-  return {
+  const run: SshHost['run'] = (command, options) => reached((one) => one.run(command, options));
+  const self: SshHost = {
     name: target.name,
     target,
     files: host ? host.files : (undefined as never),
@@ -73,9 +74,13 @@ function remote(target: SshTarget, found: Remote | undefined, settings: SshSetti
     async trust() {
       found!.key = 'known';
     },
-    run: (command, options) => reached((one) => one.run(command, options)),
+    run,
+    get questions() {
+      return { host: self, files: self.files };
+    },
     start: (command, log) => reached((one) => one.start(command, log)),
     put: (path, content, options) => reached((one) => one.put(path, content, options)),
     read: (path, options) => reached((one) => one.read(path, options)),
   };
+  return self;
 }

@@ -1,0 +1,105 @@
+/**
+ * Questions that are asked of a host at the same moment travel together: one session for all of them instead of one
+ * each. What cannot share (input, lines as they come, secrets, no time limit) goes alone. For questions only: the
+ * answers come when the slowest has one.
+ */
+import { type Command, isSupply, quote } from '../command.js';
+import type { Host, Result, RunOptions } from '../world.js';
+import { placed } from './placed.js';
+
+const defaultTimeoutMs = 30_000;
+/** SIGTERM and SIGKILL of the slowest, and the way there and back, ms. */
+const graceMs = 10_000;
+
+interface Asked {
+  readonly command: Command;
+  readonly resolve: (result: Result) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** A GPU driver that hangs holds its reader for good; it shall hold nobody else. */
+const alone = /nvidia/;
+
+function mayShare({ argv, stdin, env, cwd, timeoutMs }: Command, options: RunOptions | undefined): boolean {
+  const bare = (stdin === undefined || stdin === '') && cwd === undefined && timeoutMs !== 0;
+  const secret = Object.values(env ?? {}).some(isSupply);
+  return bare && !secret && options === undefined && !argv.some((word) => alone.test(word));
+}
+
+// Each answer in a file of its own; builtins where they do, for each program is a process more.
+const head = `d=$(mktemp -d) || exit 70
+trap 'rm -rf "$d"' EXIT
+ask() { i=$1 t=$2; shift 2; timeout -k 5 "$t" "$@" >"$d/o$i" 2>"$d/e$i" </dev/null; echo $? >"$d/c$i"; }
+all() { [ ! -s "$1" ] || base64 -w0 <"$1"; }`;
+
+const tail = (count: number): string => `wait
+i=0; while [ $i -lt ${count} ]; do
+  read -r c <"$d/c$i"; printf '%s .' "$c"; all "$d/o$i"; printf ' .'; all "$d/e$i"; echo; i=$((i+1))
+done`;
+
+const secondsOf = ({ timeoutMs = defaultTimeoutMs }: Command): number => timeoutMs / 1000;
+
+/** A POSIX shell script that asks all of them at once, and answers a line each: status, output, errors. */
+export function batchScript(commands: readonly Command[]): string {
+  const asks = commands.map((command, at) => {
+    const env = Object.entries(command.env ?? {}).map(([name, value]) => `${name}=${value as string}`);
+    const words = env.length > 0 ? ['env', ...env, ...command.argv] : command.argv;
+    return `ask ${at} ${secondsOf(command).toFixed(3)} ${words.map(quote).join(' ')} &`;
+  });
+  return [head, ...asks, tail(commands.length)].join('\n');
+}
+
+/** Undefined for what is not the whole answer. */
+export function readBatch(stdout: string, count: number): Result[] | undefined {
+  const lines = stdout.split('\n').filter((line) => line !== '');
+  const results = lines.map((line) => /^(\d+) \.([A-Za-z0-9+/=]*) \.([A-Za-z0-9+/=]*)$/.exec(line));
+  if (results.length !== count || results.some((found) => found === null)) return undefined;
+  const text = (word: string): string => Buffer.from(word, 'base64').toString('utf8');
+  return results.map((found) => ({ code: Number(found![1]), stdout: text(found![2]!), stderr: text(found![3]!) }));
+}
+
+export function batched(host: Host): Host {
+  let waiting: Asked[] = [];
+  const run: Host['run'] = (command, options) => {
+    if (!mayShare(command, options)) return host.run(command, options);
+    return new Promise((resolve, reject) => {
+      // Whoever asks in this turn of the event loop comes along.
+      if (waiting.length === 0) setImmediate(flush);
+      waiting.push({ command, resolve, reject });
+    });
+  };
+  const flush = (): void => {
+    const all = waiting;
+    waiting = [];
+    for (const sudo of [true, false])
+      void askAll(
+        host,
+        all.filter(({ command }) => (command.sudo ?? false) === sudo),
+        sudo,
+      );
+  };
+  return {
+    name: host.name,
+    start: (command, log) => host.start(command, log),
+    put: (path, content, options) => host.put(path, content, options),
+    read: placed(host.name, (command) => run(command)).read,
+    run,
+  };
+}
+
+async function askAll(host: Host, asked: readonly Asked[], sudo: boolean): Promise<void> {
+  const alone = ({ command, resolve, reject }: Asked): void => void host.run(command).then(resolve, reject);
+  if (asked.length < 2) return asked.forEach(alone);
+  const commands = asked.map(({ command }) => command);
+  const timeoutMs = Math.max(...commands.map(secondsOf)) * 1000 + graceMs;
+  try {
+    const stdin = batchScript(commands);
+    const { stdout } = await host.run({ argv: ['sh', '-s'], stdin, sudo, timeoutMs });
+    const results = readBatch(stdout, asked.length);
+    // A process that cannot even be killed has held all of them up: alone it holds itself alone.
+    if (!results) return asked.forEach(alone);
+    for (const [at, { resolve }] of asked.entries()) resolve(results[at]!);
+  } catch (error) {
+    for (const { reject } of asked) reject(error);
+  }
+}

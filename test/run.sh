@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 # Programs (or files) the tests need for real, and the Debian packages they come in.
 wanted=(nginx:nginx /usr/lib/nginx/modules/ngx_http_lua_module.so:libnginx-mod-http-lua '/usr/lib/*/lua/5.1/cjson.so:lua-cjson'
   redis-server:redis-server redis-cli:redis-tools curl:curl openssl:openssl ps:procps sshd:openssh-server
-  ssh:openssh-client sudo:sudo)
+  ssh:openssh-client sudo:sudo '/usr/lib/*/faketime/libfaketime.so.1:libfaketime')
 
 there() {
   case $1 in

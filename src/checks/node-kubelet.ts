@@ -107,7 +107,9 @@ const certificates = nodeCheck<Patient>(
   },
 );
 
-/** Which server a member of no living cluster still asks. */
+/** Links that a pod network leaves when its cluster goes. */
+const madeByNetworks = /^(cni0|flannel\.1|vxlan\.calico|cilium_\w+|kube-ipvs0)$/;
+
 const leftovers = nodeCheck<Patient>(
   'host.leftovers',
   'fail',
@@ -149,15 +151,14 @@ const leftovers = nodeCheck<Patient>(
       const { en, zh } = listed(old.slice(0, 4));
       return { hint, found: say(`Left by another cluster: ${en}`, `其他集群的残留：${zh}`) };
     }
-    const configs = (podNetwork?.configs ?? []).filter((name) => !/podman|crio/.test(name));
-    if (podNetwork === undefined) return undefined;
-    if (configs.length === 0) return 'well';
-    const { en, zh } = listed(configs);
-    return {
-      hint,
-      severity: 'warn',
-      found: say(`Left by another pod network: /etc/cni/net.d/${en}`, `其他 Pod 网络的残留：/etc/cni/net.d/${zh}`),
-    };
+    if (podNetwork === undefined || patient.facts.links === undefined) return undefined;
+    const network = [
+      ...podNetwork.configs.filter((name) => !/podman|crio/.test(name)).map((name) => `/etc/cni/net.d/${name}`),
+      ...patient.facts.links.map(({ name }) => name).filter((name) => madeByNetworks.test(name)),
+    ];
+    if (network.length === 0) return 'well';
+    const { en, zh } = listed(network);
+    return { hint, severity: 'warn', found: say(`Left by another pod network: ${en}`, `其他 Pod 网络的残留：${zh}`) };
   },
 );
 

@@ -109,6 +109,14 @@ const rows: readonly Row[] = [
     /net\.d/,
   ],
   [
+    'links of a pod network of old',
+    () =>
+      fresh({ links: adding('7: flannel.1: <BROADCAST> mtu 1450 qdisc noqueue vxlan id 1 local 10.0.0.9 dev ens3') }),
+    'host.leftovers',
+    /flannel\.1/,
+    /ip link del/,
+  ],
+  [
     'a foreign network comes first',
     () => gpu({ podNetwork: adding('config 05-cilium.conflist') }),
     'cni.config',

@@ -1,23 +1,20 @@
+import { resolve } from 'node:path';
 import { meant } from '../checks/check.js';
-import { doctorIds, judge } from '../checks/node.js';
+import { doctorIds, judge, type NodeOutcome } from '../checks/node.js';
+import type { Survey } from '../checks/node-check.js';
 import { doctorJson, doctorLines, isWell } from '../checks/node-lines.js';
 import type { Config } from '../config/config.js';
 import { type Examined, examine } from '../fleet/examine.js';
+import { surveyExisting } from '../fleet/existing.js';
 import { examined } from '../fleet/gather.js';
 import { openHosts } from '../fleet/open.js';
 import { sudoPassword } from '../fleet/password.js';
 import { say } from '../say.js';
-import { readCluster } from '../targets/cluster-record.js';
+import { type ClusterRecord, readCluster } from '../targets/cluster-record.js';
 import { wishOf } from '../targets/wish.js';
 import type { Input, Verb } from '../verb.js';
 import type { World } from '../world.js';
 import { configOption, hostOptions, reachOptions } from './cluster.js';
-
-/** Those of the flags, of the file, or of the cluster that was made from here. */
-async function configOf({ options: { config, host, role } }: Input, world: World): Promise<Config> {
-  const before = await readCluster(world);
-  return (await wishOf({ config, host, role }, before?.wish, world)).config;
-}
 
 /** Each host is met by itself: one that cannot be reached is a finding beside the others. */
 async function withHosts<T>(
@@ -41,6 +38,35 @@ async function withHosts<T>(
   }
 }
 
+interface Seen {
+  readonly survey: Survey;
+  readonly outcomes: readonly NodeOutcome[];
+}
+
+/** A cluster that others made is asked through its kubeconfig: of its hosts nothing is known but what its API tells. */
+async function seen(
+  config: Config,
+  before: ClusterRecord | undefined,
+  only: ReadonlySet<string>,
+  input: Input,
+  world: World,
+): Promise<Seen> {
+  const given = input.options.kubeconfig as string | undefined;
+  const kubeconfig = given === undefined ? before?.kubeconfig : resolve(world.cwd, given);
+  const noHosts = Object.keys(config.hosts.machines).length === 0;
+  if (kubeconfig !== undefined && (given !== undefined || noHosts)) {
+    const looking = say('Looking at the cluster', '正在查看集群');
+    const survey = await world.ui.wait(looking, () => surveyExisting(kubeconfig, config.kubernetes, world));
+    return { survey, outcomes: judge(survey, only).filter(({ host }) => host === undefined) };
+  }
+  return withHosts(config, input, world, async (hosts) => {
+    const looking = say('Looking at the hosts', '正在查看主机');
+    const limit = config.hosts.parallel;
+    const survey = await world.ui.wait(looking, () => examine(hosts, config.kubernetes, limit, world));
+    return { survey, outcomes: judge(survey, only) };
+  });
+}
+
 const docs = (world: World): string =>
   `${world.places.package}/docs/${world.ui.lang === 'zh' ? 'doctor.zh-CN.md' : 'doctor.md'}`;
 
@@ -49,6 +75,10 @@ export const verb: Verb = {
     configOption,
     ...hostOptions,
     ...reachOptions,
+    {
+      flags: '--kubeconfig <file>',
+      says: say('A cluster that others made, asked through its API alone', '他人创建的集群，仅通过其 API 检查'),
+    },
     {
       flags: '--only <ids>',
       says: say('Some checks, by id or by group: cri,host.swap', '只运行部分检查（按编号或分组）：cri,host.swap'),
@@ -71,15 +101,12 @@ export const verb: Verb = {
   ],
   async run(input, world) {
     const only = meant((input.options.only as readonly string[] | undefined) ?? [], doctorIds, 'doctor');
-    const config = await configOf(input, world);
-    return withHosts(config, input, world, async (hosts) => {
-      const looking = say('Looking at the hosts', '正在查看主机');
-      const limit = config.hosts.parallel;
-      const survey = await world.ui.wait(looking, () => examine(hosts, config.kubernetes, limit, world));
-      const outcomes = judge(survey, only);
-      if (input.json) world.ui.out(`${JSON.stringify(doctorJson(survey, outcomes), null, 2)}\n`);
-      else for (const line of doctorLines(survey, outcomes, docs(world), world.ui)) world.ui.line(line);
-      return isWell(survey, outcomes) ? 'ok' : 'problem';
-    });
+    const before = await readCluster(world);
+    const { config: file, host, role } = input.options;
+    const { config } = await wishOf({ config: file, host, role }, before?.wish, world);
+    const { survey, outcomes } = await seen(config, before, only, input, world);
+    if (input.json) world.ui.out(`${JSON.stringify(doctorJson(survey, outcomes), null, 2)}\n`);
+    else for (const line of doctorLines(survey, outcomes, docs(world), world.ui)) world.ui.line(line);
+    return isWell(survey, outcomes) ? 'ok' : 'problem';
   },
 };

@@ -191,6 +191,35 @@ describe('over ssh', () => {
   });
 });
 
+describe('a cluster that others made', () => {
+  const world = (changes: Changes = {}) => {
+    const sections = changed(sectionsOf('control-plane'), changes);
+    const made = fakeWorld({
+      clock: systemClock,
+      commands: [
+        ['kubectl --kubeconfig /work/k.conf --request-timeout=10s get --raw /readyz', { stdout: 'ok' }],
+        [/section objects/, sections.find(({ id }) => id === 'node.cluster')!.result],
+      ],
+    });
+    made.folders.set('/work', 0o755);
+    made.disk.set('/work/k.conf', { content: new Uint8Array(), mode: 0o600, mtimeMs: 0 });
+    return made;
+  };
+  const type = (made: FakeWorld, line: string) => run(line.split(' '), made.env, () => made, '0.0.0');
+
+  it('is asked through its API, and nothing is said of its hosts', async () => {
+    const made = world();
+    expect(await type(made, 'doctor --kubeconfig k.conf')).toBe(0);
+    expect(made.shown).toEqual([expect.stringMatching(/^✓ all together {2}\d+ checks well$/)]);
+  });
+
+  it('with what is wrong', async () => {
+    const made = world({ said: (text) => `dns [FATAL] plugin/loop: Loop (127.0.0.1:1 -> :53) detected\n${text}` });
+    expect(await type(made, 'doctor --kubeconfig k.conf')).toBe(1);
+    expect(made.shown.join('\n')).toMatch(/CoreDNS asks itself.* {2}k8s\.dns/);
+  });
+});
+
 describe('this machine', () => {
   it('is looked at where no hosts are named', async () => {
     const world = fakeWorld({

@@ -194,7 +194,7 @@ export const verb: Verb = {
   ],
   async run(input, world) {
     const [before, cluster] = [await readDeployment(world), await readCluster(world)];
-    const wish = await wishOf(input.options, before?.wish ?? cluster?.wish, world);
+    const wish = await wishOf(targeted(input.options), before?.wish ?? cluster?.wish, world);
     const { target } = wish.config;
     const other = target === 'local' ? cluster : before;
     if (other) throw otherTarget(other.target, target, world);
@@ -206,6 +206,10 @@ export const verb: Verb = {
     return initCluster(input, wish, cluster, world);
   },
 };
+
+/** Hosts and a kubeconfig are of one target only; it need not be said. */
+const targeted = (options: Input['options']): Input['options'] =>
+  options.host !== undefined || options.kubeconfig !== undefined ? { target: 'kubernetes', ...options } : options;
 
 /** @throws UserError `target.other` where it stands beside a cluster of our own */
 function kubeconfigOf(input: Input, cluster: ClusterRecord | undefined, world: World): string | undefined {

@@ -88,6 +88,15 @@ describe.skipIf(!sshdPath)('root through sudo', () => {
     }
   });
 
+  it('questions of one moment ask for it once', async () => {
+    const { host, log } = await behindSudo('password', 'right one');
+    const asked = ['a', 'b', 'c'].map((word) =>
+      host.questions.host.run({ ...sh('printf %s "$DD_ROOT:$1"', word), sudo: true }),
+    );
+    expect((await Promise.all(asked)).map(({ stdout }) => stdout)).toEqual(['yes:a', 'yes:b', 'yes:c']);
+    expect(log().match(/given: right one/g)).toHaveLength(1);
+  });
+
   it('with files', async () => {
     const { host } = await behindSudo('password', 'right one');
     const folder = (await host.run({ argv: ['mktemp', '-d', '/tmp/dd-put-XXXXXX'] })).stdout.trim();

@@ -9,6 +9,7 @@ import { builtImages, builtPackages } from '../kube/control-plane.js';
 import { cli, type Told } from './cli.js';
 import { type Machines, machines } from './machines.js';
 import { type Mirror, mirror } from './mirror.js';
+import { spent } from './spent.js';
 
 const packages = builtPackages();
 const images = builtImages();
@@ -72,6 +73,16 @@ ${lines.join('\n')}
     console.log(`${what}: ${(told.ms / 1000).toFixed(1)} s`);
     expect(told.code, `${what}:\n${told.text}`).toBe(0);
   };
+  const overhead = (): string => {
+    const { wallMs, busyMs } = spent(readFileSync(`${folder}/home/journal.ndjson`, 'utf8'));
+    return `steps ${(wallMs / 1000).toFixed(1)} s, commands ${(busyMs / 1000).toFixed(1)} s: ${(wallMs / busyMs).toFixed(2)}x`;
+  };
+  /** What the hosts' processors did, ms: it tells more than the clock of a machine that others use too. */
+  const cpuMs = (): number =>
+    three.hosts.reduce((sum, { leader }) => {
+      const group = /:cpuacct:(.*)$/m.exec(readFileSync(`/proc/${leader}/cgroup`, 'utf8'))?.[1] ?? '';
+      return sum + Number(readFileSync(`/sys/fs/cgroup/cpuacct${group}/cpuacct.usage`, 'utf8')) / 1e6;
+    }, 0);
   const isReady =
     /● ready {2}default \(kubernetes 1\.36\.4\)[\s\S]*host-1 +● ready[\s\S]*host-2 +● ready[\s\S]*host-3 +● ready/;
 
@@ -96,12 +107,14 @@ ${lines.join('\n')}
     expect(second.text).toContain('Took over from a run that ended early');
     const told = await type('init --yes');
     well(told, 'init, the third time');
+    console.log(overhead());
     expect(told.text).toMatch(isReady);
   }, 900_000);
 
   it('are left alone by the next init', async () => {
+    const before = cpuMs();
     const told = await type('init --yes');
-    well(told, 'nothing to change');
+    well(told, `nothing to change (${((cpuMs() - before) / 1000).toFixed(1)} s of processor on the hosts)`);
     expect(told.text).toContain('Nothing to change.');
   }, 300_000);
 
@@ -120,6 +133,7 @@ ${lines.join('\n')}
     });
     const again = await type('init --yes');
     well(again, 'and back');
+    console.log(overhead());
     expect(again.text).toMatch(isReady);
   }, 900_000);
 

@@ -104,9 +104,10 @@ describe('init over three hosts', () => {
     });
   });
 
-  it('one host is all of it', async () => {
+  it('one host is all of it, and a host is enough to say which target', async () => {
     const one = simulation({ names: ['cp'] });
-    expect(await one.type('init --target kubernetes --yes --host cp=10.0.0.1'), one.text()).toBe(0);
+    expect(await one.type('init --yes --host cp=10.0.0.1'), one.text()).toBe(0);
+    expect(await one.type('init --yes')).toBe(0);
     expect(one.text()).toContain('control-plane, worker');
   });
 

@@ -83,7 +83,7 @@ describe('three real hosts', () => {
   it('with a password for sudo: plan, apply, again, reset', async () => {
     configuration('asks');
     const given = { stdin: 'right one\n' };
-    const planned = await type('plan --out plan.json --accept-new-host-keys --ask-sudo-password', given);
+    const planned = await type('plan --verbose --out plan.json --accept-new-host-keys --ask-sudo-password', given);
     expect(planned.code, planned.text).toBe(0);
     expect(planned.text).toContain('< <join-token>');
     expect(await state()).toEqual(nothing);

@@ -3,6 +3,7 @@ import { say } from '../say.js';
 import { breakerRules } from './breaker.js';
 import { bundle } from './bundle.js';
 import { cacheRules } from './cache.js';
+import { cloudRules } from './cloud.js';
 import { clusterRules } from './cluster-rules.js';
 import { degradeRules } from './degrade.js';
 import { engine } from './engine.js';
@@ -98,5 +99,6 @@ export const rules: readonly Rule[] = [
   ...cacheRules,
   ...breakerRules,
   ...degradeRules,
+  ...cloudRules,
   ...clusterRules,
 ];

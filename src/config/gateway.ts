@@ -2,6 +2,7 @@ import { say } from '../say.js';
 import { audit } from './audit.js';
 import { breaker } from './breaker.js';
 import { cache } from './cache.js';
+import { cloud } from './cloud.js';
 import { cors } from './cors.js';
 import { degrade } from './degrade.js';
 import { limits, validation } from './limits.js';
@@ -64,6 +65,7 @@ export const gateway = object(
     cache,
     breaker,
     degrade,
+    cloud,
     cors,
     oauth,
   },

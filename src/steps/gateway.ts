@@ -34,12 +34,26 @@ async function caFiles({ config, places }: Setup, world: World): Promise<readonl
   return [{ path: `${gatewayDirectory(places.home)}/${redisCa}`, mode: 0o644, content: await world.files.read(ca) }];
 }
 
+/** Where Debian and Red Hat keep the CAs that the system trusts; nginx's master reads them. */
+const systemCas = ['/etc/ssl/certs/ca-certificates.crt', '/etc/pki/tls/certs/ca-bundle.crt'];
+
+async function cloudCa(given: string | undefined, world: World): Promise<string> {
+  for (const path of given === undefined ? systemCas : [given]) if (await world.files.stat(path)) return path;
+  throw new UserError('cloud.ca', say('This system has no CA certificates.', '本系统没有 CA 证书。'), {
+    hint: say(
+      'Install the package ca-certificates, or name a file: gateway.cloud.ca',
+      '请安装 ca-certificates 软件包，或指定文件：gateway.cloud.ca',
+    ),
+    exit: 'unready',
+  });
+}
+
 /** @throws NotYet until nginx is installed */
 export async function gatewayPlan(setup: Setup, world: World): Promise<GatewayPlan> {
   const found = await findNginx(world);
   if (!found.usable) throw new NotYet('nginx.install');
   const { host, port, adminPort } = setup.gateway;
-  const { tls, maxBodyBytes, engineSilence, cache, redis } = setup.config.gateway;
+  const { tls, maxBodyBytes, engineSilence, cache, redis, cloud } = setup.config.gateway;
   const directory = gatewayDirectory(setup.places.home);
   const root = world.processes.uid === 0;
   return {
@@ -52,6 +66,7 @@ export async function gatewayPlan(setup: Setup, world: World): Promise<GatewayPl
     maxBody: maxBodyBytes,
     engineSilence: Math.ceil(engineSilence / 1000),
     cacheMiB: cache.enabled ? Math.ceil(cache.memory / 2 ** 20) : 1,
+    ...(cloud.baseUrl === undefined ? {} : { cloudCa: await cloudCa(cloud.ca, world) }),
     ...(redis.tls.enabled ? { trustedCa: `${root ? '/proc/self/cwd' : directory}/${redisCa}` } : {}),
     ...(root ? { workerUser: found.workerUser } : {}),
   };

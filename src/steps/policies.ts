@@ -2,6 +2,7 @@
 import type { Config } from '../config/config.js';
 import { type BreakerOptions, breakerOptions, type DegradeOptions } from '../gateway/breaker.js';
 import { type CacheOptions, cacheOptions, type RedisNode, type RedisOptions, redisOptions } from '../gateway/cache.js';
+import { type CloudOptions, cloudOptions } from '../gateway/cloud.js';
 import { type CorsOptions, corsOptions } from '../gateway/cors.js';
 import { type OAuthOptions, oauthOptions } from '../gateway/oauth.js';
 
@@ -83,13 +84,18 @@ export function breakerOf({ breaker }: Gateway): BreakerOptions | undefined {
   });
 }
 
+/** Undefined where nothing goes to a cloud. */
+export const cloudOf = ({ cloud }: Gateway): CloudOptions | undefined =>
+  cloud.baseUrl === undefined ? undefined : cloudOptions(cloud.baseUrl, cloud.models);
+
 /** Undefined without a breaker, which alone calls for it. */
-export function degradeOf({ breaker, degrade }: Gateway): DegradeOptions | undefined {
+export function degradeOf({ breaker, degrade, cloud }: Gateway): DegradeOptions | undefined {
   if (!breaker.enabled) return undefined;
   const models = degrade.smallerModels;
   const order = [
     ...(degrade.otherVersion ? (['version'] as const) : []),
     ...(Object.keys(models).length > 0 ? (['model'] as const) : []),
+    ...(cloud.baseUrl === undefined ? [] : (['cloud'] as const)),
   ];
   return order.length > 0 ? { order, models } : undefined;
 }

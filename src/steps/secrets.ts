@@ -5,7 +5,7 @@ import { gatewayDirectory, secretsAsFile, settingsAsFile } from '../gateway/file
 import { makeKey, makeSecret } from '../gateway/keys.js';
 import { noSettings, type Secrets, type Settings, withKey } from '../gateway/settings.js';
 import type { Action, Step } from '../plan/step.js';
-import { say } from '../say.js';
+import { say, type Text } from '../say.js';
 import type { World } from '../world.js';
 import { configured, withConfigured } from './settings.js';
 import { engineKeyFile, firstKeyFile, type Setup } from './setup.js';
@@ -25,16 +25,25 @@ const secretsWrite = (home: string, secrets: Secrets): Action => {
 const cliKey = (world: World, pepper: string) =>
   makeKey(world.random(38), pepper, newCliKey, Math.floor(world.clock.now() / 1000));
 
-/** The password of Redis is a person's: it is read where they keep it, each time. */
-async function redisPassword({ config }: Setup, world: World): Promise<Pick<Secrets, 'redisPassword'>> {
-  const { nodes, passwordFile } = config.gateway.redis;
-  if (nodes.length === 0 || passwordFile === undefined) return {};
-  const password = (await world.files.read(passwordFile)).trim();
-  if (password) return { redisPassword: password };
-  throw new UserError('redis.password', say(`${passwordFile} is empty.`, `${passwordFile} 是空的。`), {
-    hint: say('Write the password of Redis into it', '请将 Redis 的密码写入该文件'),
-    exit: 'usage',
-  });
+async function inFile(id: string, file: string, hint: Text, world: World): Promise<string> {
+  const secret = (await world.files.read(file)).trim();
+  if (secret) return secret;
+  throw new UserError(id, say(`${file} is empty.`, `${file} 是空的。`), { hint, exit: 'usage' });
+}
+
+type Theirs = Pick<Secrets, 'redisPassword' | 'cloudKey'>;
+
+/** The password of Redis and the key of a cloud are a person's: they are read where they keep them, each time. */
+async function theirs({ config }: Setup, world: World): Promise<Theirs> {
+  const { redis, cloud } = config.gateway;
+  const password = redis.nodes.length > 0 ? redis.passwordFile : undefined;
+  const key = cloud.baseUrl === undefined ? undefined : cloud.keyFile;
+  const ofRedis = say('Write the password of Redis into it', '请将 Redis 的密码写入该文件');
+  const ofCloud = say('Write the key of the API into it', '请将该 API 的密钥写入该文件');
+  return {
+    ...(password ? { redisPassword: await inFile('redis.password', password, ofRedis, world) } : {}),
+    ...(key ? { cloudKey: await inFile('cloud.key', key, ofCloud, world) } : {}),
+  };
 }
 
 /** @param kept of an earlier making; what was put on record under its audit secret must stay readable */
@@ -57,23 +66,24 @@ async function all(setup: Setup, kept: Secrets | undefined, world: World): Promi
     secretWrite(engineKeyFile(home), 'engine-key', made.engineKey),
     secretWrite(cliKeyFile(home), 'cli-key', cli.secret),
     secretWrite(firstKeyFile(home), 'first-key', first.secret),
-    secretsWrite(home, { ...made, ...(await redisPassword(setup, world)) }),
+    secretsWrite(home, { ...made, ...(await theirs(setup, world)) }),
     { kind: 'write', ...settingsAsFile(gatewayDirectory(home), settings) },
   ];
 }
 
-/** With what an older version did not make yet, and the password of Redis as it is now. */
+/** With what an older version did not make yet, and what is a person's as it is now. */
 async function whole(kept: Secrets, setup: Setup, world: World): Promise<Secrets> {
-  const { redisPassword: _, ...ours } = kept;
+  const { redisPassword: _, cloudKey: __, ...ours } = kept;
   const secret = (is: string | undefined): string => is ?? makeSecret(world.random(32));
   const made = { auditSecret: secret(kept.auditSecret), cacheSecret: secret(kept.cacheSecret) };
-  return { ...ours, ...made, ...(await redisPassword(setup, world)) };
+  return { ...ours, ...made, ...(await theirs(setup, world)) };
 }
 
-const isWhole = async (kept: Secrets, setup: Setup, world: World): Promise<boolean> =>
-  kept.auditSecret !== undefined &&
-  kept.cacheSecret !== undefined &&
-  kept.redisPassword === (await redisPassword(setup, world)).redisPassword;
+async function isWhole(kept: Secrets, setup: Setup, world: World): Promise<boolean> {
+  const { redisPassword, cloudKey } = await theirs(setup, world);
+  const ours = kept.auditSecret !== undefined && kept.cacheSecret !== undefined;
+  return ours && kept.redisPassword === redisPassword && kept.cloudKey === cloudKey;
+}
 
 /** What of it got lost; the keys that people hold stay good. */
 async function lost(setup: Setup, kept: Secrets, settings: Settings, world: World): Promise<readonly Action[]> {

@@ -7,7 +7,7 @@ import { next, type ServedModel, type Settings } from '../gateway/settings.js';
 import type { World } from '../world.js';
 import { auditOf } from './audit.js';
 import { limitsOf, validationOf } from './limits.js';
-import { breakerOf, cacheOf, corsOf, degradeOf, hostsIn, keepAliveOf, oauthOf, redisOf } from './policies.js';
+import { breakerOf, cacheOf, cloudOf, corsOf, degradeOf, hostsIn, keepAliveOf, oauthOf, redisOf } from './policies.js';
 import type { Setup } from './setup.js';
 
 const names = [
@@ -20,6 +20,7 @@ const names = [
   'cache',
   'breaker',
   'degrade',
+  'cloud',
   'cors',
   'oauth',
   'keepAliveS',
@@ -65,6 +66,7 @@ export async function configured(setup: Setup, world: World): Promise<Configured
     cache: cacheOf(gateway),
     breaker: breakerOf(gateway),
     degrade: degradeOf(gateway),
+    cloud: cloudOf(gateway),
     cors: corsOf(gateway),
     oauth: oauthOf(config),
     keepAliveS: keepAliveOf(gateway),

@@ -61,6 +61,7 @@ describe('a file', () => {
           ...{ open: 5000, longestOpen: 60_000, streamSilence: 60_000, answerSilence: 600_000 },
         },
         degrade: { otherVersion: true, smallerModels: {}, cachedAnswer: true },
+        cloud: { models: {} },
         cors: { origins: [], maxAge: 600_000 },
         oauth: { audience: 'deepseek-api', ttl: 86_400_000 },
       },

@@ -42,8 +42,8 @@ describe('the example', () => {
       const [, indent, rest] = setting.exec(line) ?? [];
       if (rest === undefined || /^(yaml-|Allowed|Where)/.test(rest)) continue;
       keys.push(rest.split(':')[0]!);
-      // These go with another mode, or with a Redis.
-      const alone = ['certificate', 'key', 'username', 'passwordFile', 'ca', 'serverName'];
+      // These go with another mode, with a Redis, or with a cloud.
+      const alone = ['certificate', 'key', 'username', 'passwordFile', 'ca', 'serverName', 'baseUrl', 'keyFile'];
       if (alone.includes(keys.at(-1)!)) continue;
       // model.file and model.id exclude each other.
       const others = lines.map((other) => (keys.at(-1) === 'file' ? other.replace(/^ {2}id: .*/, '') : other));
@@ -85,7 +85,7 @@ describe('the JSON Schema and our own check agree', () => {
     'https://h/x',
   );
   const mostly = (right: fc.Arbitrary<unknown>) =>
-    fc.oneof({ weight: 40, arbitrary: right }, { weight: 1, arbitrary: odd });
+    fc.oneof({ weight: 100, arbitrary: right }, { weight: 1, arbitrary: odd });
 
   /** Values that are right or nearly so for a node: most random YAML would only try the first test. */
   const near = (node: Node): fc.Arbitrary<unknown> => {
@@ -109,7 +109,7 @@ describe('the JSON Schema and our own check agree', () => {
       case 'duration':
       case 'bytes':
         return fc.oneof(
-          { weight: 40, arbitrary: fc.constant<unknown>(node.initial ?? '2MiB') },
+          { weight: 100, arbitrary: fc.constant<unknown>(node.initial ?? '2MiB') },
           { weight: 1, arbitrary: fc.constantFrom<unknown>('x', true, [], {}, '80') },
         );
       case 'boolean':
@@ -117,8 +117,9 @@ describe('the JSON Schema and our own check agree', () => {
       case 'map':
         return mostly(fc.constant({}));
       default: {
-        const usual = 'initial' in node && node.initial !== undefined ? [node.initial] : ['a', 'demo', '0'];
-        return mostly(fc.constantFrom<unknown>(...usual));
+        const { initial, example } = node as { initial?: unknown; example?: unknown };
+        const usual = [initial, example].filter((one) => one !== undefined);
+        return mostly(fc.constantFrom<unknown>(...(usual.length > 0 ? usual : ['a', 'demo', '0'])));
       }
     }
   };
@@ -128,7 +129,7 @@ describe('the JSON Schema and our own check agree', () => {
     // A wrong version hides all else, and the schema has no words for what only two fields together can tell.
     if (typeof rest.model === 'object' && rest.model) delete (rest.model as Record<string, unknown>).quantisation;
     if (typeof rest.gateway === 'object' && rest.gateway) {
-      for (const field of ['host', 'tls', 'redis', 'cache', 'breaker', 'degrade'])
+      for (const field of ['host', 'tls', 'redis', 'cache', 'breaker', 'degrade', 'cloud'])
         delete (rest.gateway as Record<string, unknown>)[field];
     }
     if (typeof rest.kubernetes === 'object' && rest.kubernetes)

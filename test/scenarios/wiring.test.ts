@@ -157,6 +157,28 @@ describe('init', () => {
     expect((await settings(world)).keys).toEqual(keys);
   });
 
+  it('a cloud as the last resort: its key, its CA, its place in the order; and gone with its section', async () => {
+    const cloud = `
+  breaker: {enabled: true}
+  cloud: {baseUrl: "https://api.example/v1", keyFile: /etc/cloud-key, models: {demo: big}, ca: /etc/redis-ca.crt}
+`;
+    await world.files.write('/etc/cloud-key', 'sk-of-the-cloud\n');
+    await run(cloud);
+    expect(await settings(world)).toMatchObject({
+      cloud: { host: 'api.example', port: 443, path: '/v1/chat/completions', models: { demo: 'big' } },
+      degrade: { order: ['version', 'cloud'] },
+    });
+    expect((await secrets(world)).cloudKey).toBe('sk-of-the-cloud');
+    expect(await conf(world)).toContain('proxy_ssl_trusted_certificate "/etc/redis-ca.crt";');
+    expect(JSON.stringify([world.shown, world.ran, await settings(world), await conf(world)])).not.toContain(
+      'sk-of-the-cloud',
+    );
+    await run('');
+    expect((await settings(world)).cloud).toBeUndefined();
+    expect((await secrets(world)).cloudKey).toBeUndefined();
+    expect(await conf(world)).not.toContain('proxy_ssl');
+  });
+
   it('an empty file for a password is told as such', async () => {
     await world.files.write('/etc/redis-password', '\n');
     await write(everything);

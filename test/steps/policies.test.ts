@@ -3,6 +3,7 @@ import { load, merge } from '../../src/config/load.js';
 import {
   breakerOf,
   cacheOf,
+  cloudOf,
   corsOf,
   degradeOf,
   hostsIn,
@@ -97,6 +98,12 @@ it('the breaker in seconds, and what is done in an engine’s stead', async () =
     'breaker: {enabled: true}, degrade: {otherVersion: false, smallerModels: {demo: [demo]}}',
   );
   expect(degradeOf(small.gateway)).toEqual({ order: ['model'], models: { demo: ['demo'] } });
+  const cloudy = await configOf(
+    'breaker: {enabled: true}, cloud: {baseUrl: "https://api.example/v1", keyFile: k, models: {demo: big}}',
+  );
+  expect(degradeOf(cloudy.gateway)).toEqual({ order: ['version', 'cloud'], models: {} });
+  expect(cloudOf(cloudy.gateway)).toMatchObject({ host: 'api.example', port: 443, models: { demo: 'big' } });
+  expect(cloudOf(gateway)).toBeUndefined();
   const none = await configOf('breaker: {enabled: true}, degrade: {otherVersion: false}');
   expect(degradeOf(none.gateway)).toBeUndefined();
 });

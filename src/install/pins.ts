@@ -7,8 +7,8 @@ export const versions = {
   kubernetes: '1.36.4',
   /** A pod's first process; what kubeadm 1.36 brings. */
   pause: '3.10.2',
-  /** Of the LTS line 2.3, supported to 2028-04. */
-  containerd: '2.3.4',
+  /** The LTS line, supported to 2028-04, in whatever patch a system's repository is at: Docker rebuilds them for fixes of runc. */
+  containerd: '2.3.*',
   docker: '29.*',
   toolkit: '1.20.0',
   /** R580, supported to 2028-08: the last that drives Volta, the first of CUDA 13. */

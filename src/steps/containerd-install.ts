@@ -42,7 +42,7 @@ systemctl disable -q --now containerd; rmdir /etc/cni/net.d /etc/cni 2>/dev/null
 
 export const containerdInstall: NodeStep = {
   id: 'containerd.install',
-  title: say(`containerd ${versions.containerd}`, `containerd ${versions.containerd}`),
+  title: say('containerd', 'containerd'),
   on: 'every',
   brings: () => ({ packages }),
   done: (machine, world) => areInstalled(packages, machine, world),

@@ -30,6 +30,9 @@ export function readUris(stdout: string): Deb[] {
   });
 }
 
+/** Without the epoch, as in archives: not every apt finds a file with a percent sign in its name. */
+export const fileName = ({ file }: Pick<Deb, 'file'>): string => file.replace(/_\d+%3a/, '_');
+
 const field = (stanza: string, name: string): string | undefined =>
   new RegExp(`^${name}: *(.*)$`, 'm').exec(stanza)?.[1];
 
@@ -54,7 +57,7 @@ export function listOf(shown: string, debs: readonly Deb[]): Listed {
   const stanzas = debs.map(({ sha256, file }) => {
     const stanza = byHash.get(sha256);
     if (stanza === undefined) throw new Error(`apt-cache says nothing of ${file}`);
-    return stanza.replace(/^Filename:.*$/m, `Filename: ./${file}`);
+    return stanza.replace(/^Filename:.*$/m, `Filename: ./${fileName({ file })}`);
   });
   const packages = stanzas.map((stanza) => ({
     name: field(stanza, 'Package')!,
@@ -117,8 +120,11 @@ export class Apt {
     return result.stdout;
   }
 
-  /** Names the repositories and reads their lists; their keys are checked. */
-  async open(repositories: readonly Repository[]): Promise<void> {
+  /**
+   * Names the repositories and reads their lists; their keys are checked.
+   * @param base a mirror of the system itself
+   */
+  async open(repositories: readonly Repository[], base: string | undefined): Promise<void> {
     const { root, world, distribution } = this;
     const { files } = world;
     const folders = ['etc/apt/sources.list.d', 'etc/apt/preferences.d', 'etc/apt/apt.conf.d', 'keys'];
@@ -129,7 +135,7 @@ export class Apt {
     const proxies = stdout.split('\n').filter((line) => /^Acquire::\S*(proxy|http::User|auth)/i.test(line));
     await files.write(`${root}/apt.conf`, configText(root, distribution.arch, proxies));
     await files.write(`${root}/status`, '');
-    await files.write(`${root}/etc/apt/sources.list.d/system.sources`, await systemPlaces(distribution, world));
+    await files.write(`${root}/etc/apt/sources.list.d/system.sources`, await systemPlaces(distribution, base, world));
     for (const repository of repositories) await this.#add(repository);
     await this.#run(['apt-get', 'update', '-q']);
   }

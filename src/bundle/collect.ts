@@ -13,7 +13,7 @@ import { say, type Text } from '../say.js';
 import type { Machine, NodeStep } from '../steps/machine.js';
 import { storageOf } from '../steps/storage-local-path.js';
 import type { World } from '../world.js';
-import { Apt, type Deb, localPath } from './apt.js';
+import { Apt, type Deb, fileName, localPath } from './apt.js';
 import { type BundleFile, format, type Manifest, packagesFolder, systemId } from './manifest.js';
 import { type Needs, needsOf } from './needs.js';
 import { layoutIndex, type Pulled, pull } from './registry.js';
@@ -139,7 +139,10 @@ export async function collectPackages(
   const { sources, settings } = machine.cluster;
   const apt = new Apt(places(world).apt(id), distribution, world);
   note(say('reading lists', '读取软件包列表'));
-  await apt.open(repositoryNames(machine).map((name) => repositoryOf(name, sources, distribution, settings.version)));
+  const repositories = repositoryNames(machine).map((name) =>
+    repositoryOf(name, sources, distribution, settings.version),
+  );
+  await apt.open(repositories, sources.systems);
   const debs = await apt.resolve(needs.packages);
   const named = debs.map((deb, at) => ({ ...deb, name: deb.file, at }));
   const outcomes = await many(
@@ -155,7 +158,7 @@ export async function collectPackages(
   allDone(outcomes.filter(({ state }) => state !== 'skipped'));
   world.stop.throwIfAborted();
   const { list, packages } = await apt.list(debs);
-  for (const deb of debs) contents.file(packagesFolder(id) + deb.file, placeOf(deb, world), deb.bytes, deb.sha256);
+  for (const deb of debs) contents.file(packagesFolder(id) + fileName(deb), placeOf(deb, world), deb.bytes, deb.sha256);
   contents.text(`${packagesFolder(id)}Packages`, list);
   return { system: { id, packages }, debs };
 }

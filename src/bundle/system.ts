@@ -24,15 +24,19 @@ interface Place {
   readonly components: string;
 }
 
-function placesOf({ id, codename: name, arch }: Distribution): readonly Place[] {
+/** @param base of a mirror that has all of them, by the names that mirrors give their folders */
+function placesOf({ id, codename: name, arch }: Distribution, base: string | undefined): readonly Place[] {
   if (id === 'debian') {
     const components = 'main';
     return [
-      { address: 'http://deb.debian.org/debian', suites: [`${name}`, `${name}-updates`], components },
-      { address: 'http://deb.debian.org/debian-security', suites: [`${name}-security`], components },
+      { address: `${base ?? 'http://deb.debian.org'}/debian`, suites: [`${name}`, `${name}-updates`], components },
+      { address: `${base ?? 'http://deb.debian.org'}/debian-security`, suites: [`${name}-security`], components },
     ];
   }
-  const address = arch === 'amd64' ? 'http://archive.ubuntu.com/ubuntu' : 'http://ports.ubuntu.com/ubuntu-ports';
+  const address =
+    arch === 'amd64'
+      ? `${base ?? 'http://archive.ubuntu.com'}/ubuntu`
+      : `${base ?? 'http://ports.ubuntu.com'}/ubuntu-ports`;
   return [{ address, suites: [`${name}`, `${name}-updates`, `${name}-security`], components: 'main universe' }];
 }
 
@@ -40,7 +44,11 @@ function placesOf({ id, codename: name, arch }: Distribution): readonly Place[] 
  * deb822 of apt(5) sources.list; the lists are signed, so a plain address does no harm.
  * @throws UserError `bundle.keyring` where this machine has no key of that system
  */
-export async function systemPlaces(distribution: Distribution, world: World): Promise<string> {
+export async function systemPlaces(
+  distribution: Distribution,
+  base: string | undefined,
+  world: World,
+): Promise<string> {
   const keyring = keyrings[distribution.id as 'debian' | 'ubuntu'];
   if (!(await world.files.stat(keyring.file)))
     throw new UserError(
@@ -54,7 +62,7 @@ export async function systemPlaces(distribution: Distribution, world: World): Pr
         hint: say(`Install them: apt-get install ${keyring.package}`, `请安装：apt-get install ${keyring.package}`),
       },
     );
-  return placesOf(distribution)
+  return placesOf(distribution, base)
     .map(({ address, suites, components }) =>
       [
         'Types: deb',

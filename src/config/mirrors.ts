@@ -66,6 +66,13 @@ const each = object(
       ),
       'https://files.m.daocloud.io/raw.githubusercontent.com',
     ),
+    systems: address(
+      say(
+        'Packages of Debian and Ubuntu, for bundle create; debian, debian-security and ubuntu lie below it.',
+        'Debian 与 Ubuntu 自身的软件包，供 bundle create 使用；其下有 debian、debian-security 与 ubuntu。',
+      ),
+      'https://mirrors.aliyun.com',
+    ),
     registries: map(
       list(address(say('A mirror.', '镜像地址。'), 'https://k8s.m.daocloud.io'), {
         says: say('Asked in this order, then the registry itself.', '按顺序尝试，最后访问原仓库。'),

@@ -47,13 +47,14 @@ const sha256 = (text: string): string => createHash('sha256').update(text).diges
 function actionOf(action: Action): PlannedAction {
   const shown = show(action);
   const { kind } = action;
+  const uploaded = kind === 'upload' ? action.files.map(({ path, content }) => `${content.sha256} ${path}`) : [];
   const more =
     kind === 'write' && typeof action.content === 'string'
       ? action.content
       : kind === 'run' && typeof action.command.stdin === 'string'
         ? action.command.stdin
         : '';
-  return { shown, sha256: sha256(JSON.stringify([kind, shown, more])) };
+  return { shown, sha256: sha256(JSON.stringify([kind, shown, more, ...uploaded])) };
 }
 
 const factsOf = ({ os, kernel, cpu, memory, gpu, pci }: HostFacts): PlannedHost['facts'] => {

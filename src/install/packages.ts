@@ -102,12 +102,12 @@ export const remove = (packages: readonly Package[]): Command => ({
   timeoutMs: minutes(15),
 });
 
-/** Options by which a bundle's repository alone is asked: no other may be reachable. */
+/** Options by which a bundle's repository alone is asked: no other may be reachable. The lists of others stay. */
 export function onlyOf({ family }: Distribution, from: Repository | undefined): string {
   if (from?.name !== 'bundle') return '';
   const id = repositoryId(from);
   return family === 'apt'
-    ? `-o Dir::Etc::SourceList=/etc/apt/sources.list.d/${id}.sources -o Dir::Etc::SourceParts=/dev/null`
+    ? `-o Dir::Etc::SourceList=/etc/apt/sources.list.d/${id}.sources -o Dir::Etc::SourceParts=/dev/null -o APT::Get::List-Cleanup=0`
     : `--disablerepo=* --enablerepo=${id}`;
 }
 

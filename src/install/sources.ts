@@ -17,6 +17,8 @@ export interface Sources {
   readonly registries: Readonly<Record<string, readonly string[]>>;
   /** Of raw files of GitHub. */
   readonly manifests: string;
+  /** Of Debian and Ubuntu, asked by `bundle create`; their own where there is none. */
+  readonly systems?: string;
   /**
    * A folder on each host that holds all there is need of: packages/ (an apt or dnf repository), images/ (an OCI layout)
    * and images.txt (their names, one a line). Nothing else is asked then, and whoever put it there has checked it.
@@ -55,6 +57,7 @@ const cn: Sources = {
     'registry.k8s.io': ['https://k8s.m.daocloud.io'],
   },
   manifests: 'https://files.m.daocloud.io/raw.githubusercontent.com',
+  systems: 'https://mirrors.aliyun.com',
 };
 
 const presets = { none: upstream, cn };
@@ -78,7 +81,7 @@ export const fromBundle = (sources: Sources): Sources => ({
 /** What is said address by address takes the place of the preset's. */
 export function sourcesOf(mirrors: Mirrors): Sources {
   if (typeof mirrors === 'string') return presets[mirrors];
-  const { preset, registries, manifests, keys } = mirrors;
+  const { preset, registries, manifests, systems, keys } = mirrors;
   const base = presets[preset];
   const packages = Object.fromEntries(
     repositoryNames.map((name) => [name, bare(mirrors[name] ?? base.packages[name])]),
@@ -89,6 +92,7 @@ export function sourcesOf(mirrors: Mirrors): Sources {
     keys: given(keys),
     registries: { ...base.registries, ...own },
     manifests: bare(manifests ?? base.manifests),
+    ...given({ systems: systems === undefined ? base.systems : bare(systems) }),
   };
 }
 

@@ -35,6 +35,9 @@ async function absentFiles(machine: Machine, world: World): Promise<ReturnType<t
   return all.filter(({ path }) => absent.has(path) && !(images && path.startsWith('images/')));
 }
 
+// The folder it lay in, when nothing else is there.
+export const rmdirScript = `rmdir --ignore-fail-on-non-empty -- "\${1%/*}"`;
+
 export const bundleUpload: NodeStep = {
   id: 'bundle.upload',
   title: say('The bundle, sent to the host', '离线包上传至主机'),
@@ -49,8 +52,14 @@ export const bundleUpload: NodeStep = {
     }));
     return [{ kind: 'upload', folder: sources.bundle!, files }];
   },
-  undo: async ({ cluster }) => [{ kind: 'remove', path: cluster.sources.bundle! }],
+  async undo({ cluster }, world) {
+    const path = cluster.sources.bundle!;
+    return (await world.files.stat(path)) ? [{ kind: 'remove', path }, run(asRoot(rmdirScript, [path]))] : [];
+  },
 };
+
+// What apt keeps of a list that is no more.
+export const forgetScript = 'rm -f -- /var/lib/apt/lists/*_deepseek-deploy_bundle_*';
 
 export const bundleRepository: NodeStep = {
   id: 'bundle.repository',
@@ -68,7 +77,10 @@ export const bundleRepository: NodeStep = {
       run(refresh(system, { from: one })),
     ];
   },
-  undo: async (machine) => [{ kind: 'remove', path: sourceFile(bundleOf(machine)!, systemOf(machine)) }],
+  undo: async (machine, world) => {
+    const file = sourceFile(bundleOf(machine)!, systemOf(machine));
+    return (await world.files.stat(file)) ? [{ kind: 'remove', path: file }, run(asRoot(forgetScript))] : [];
+  },
 };
 
 // $1: the bundle. images.txt has the name of each image; prints those that containerd lacks.

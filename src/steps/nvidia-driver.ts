@@ -104,6 +104,11 @@ export const nvidiaDriver: NodeStep = {
   title: say('NVIDIA driver', 'NVIDIA 驱动'),
   on: 'gpu',
   needed: ({ cluster }) => cluster.settings.gpuLayer === 'device-plugin',
+  brings(machine) {
+    const { facts, cluster } = machine;
+    if (cluster.settings.driver === 'check' || (facts.gpu?.picture.gpus.length ?? 0) > 0) return {};
+    return { packages: driverPackages(systemOf(machine), facts, facts.kernel?.release ?? '').packages };
+  },
   done: (_, world) => answers(world),
   async apply(machine, world) {
     if (machine.cluster.settings.driver === 'check') throw noDriver(machine.name);

@@ -59,7 +59,7 @@ SHA256: ${b}
       { name: 'lvm2', version: '2.03.16' },
     ]);
     expect(list).toContain('Filename: ./socat_1.7.4.4-2_amd64.deb\n');
-    expect(list).toContain('Description: one\n of several lines\nFilename: ./lvm2_2%3a2.03.16-2_amd64.deb\n');
+    expect(list).toContain('Description: one\n of several lines\nFilename: ./lvm2_2.03.16-2_amd64.deb\n');
     expect(list).not.toContain('older');
   });
 

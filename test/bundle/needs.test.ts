@@ -50,6 +50,16 @@ describe('what an install takes', () => {
     expect(pinned).toEqual([manifests.calico]);
   });
 
+  it('a driver, only where it is to be installed and none answers', async () => {
+    const { cluster, ...machine } = await machineOf('');
+    const names = (driver: 'check' | 'install'): string[] => {
+      const wished = { ...machine, cluster: { ...cluster, settings: { ...cluster.settings, driver } } };
+      return needsOf(kubernetesSteps, wished).packages.map(({ name }) => name);
+    };
+    expect(names('install')).toContain('nvidia-open');
+    expect(names('check')).not.toContain('nvidia-open');
+  });
+
   it.each([
     [{ storage: 'rook' }, 'bundle.rook'],
     [{ driver: 'install' }, 'bundle.driver'],

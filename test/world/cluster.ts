@@ -41,6 +41,7 @@ export const simpleSteps: readonly NodeStep[] = [
     undo: async () => [{ kind: 'remove', path: folder }],
   }),
   step('packages', 'every', {
+    brings: () => ({ packages: [{ name: 'cluster-program', version: '2.*' }] }),
     done: (_, world) => has(world, 'packages'),
     apply: async ({ name, facts }) => {
       distributionOf(name, facts);

@@ -1,0 +1,149 @@
+/** A bundle made with a network, and three bare hosts without one that become a cluster from it. */
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openSsh, type Ssh, type SshHost } from '../../src/hosts/ssh.js';
+import { allDone, many } from '../../src/plan/many.js';
+import { kubectl } from '../../src/steps/at-node.js';
+import { sh } from '../hosts-contract/contract.js';
+import { builtImages, builtPackages } from '../kube/control-plane.js';
+import { cli, type Told } from './cli.js';
+import { type Machines, machines } from './machines.js';
+import { mirror } from './mirror.js';
+
+const packages = builtPackages();
+const images = builtImages();
+if (!packages || !images)
+  console.warn('\n*** no cluster was brought up; build its parts first: test/kube/images && test/kube/packages ***\n');
+
+/** Values of this machine's kernel that its hosts share; they are put back. */
+const shared = ['fs/inotify/max_user_instances', 'fs/inotify/max_user_watches', 'vm/max_map_count'];
+
+// $1: what may be reached: the hosts, and whoever sends to them. Whoever tries for more is counted.
+const cutOff = `apt-get clean; rm -rf /var/lib/apt/lists/*
+for chain in OUTPUT FORWARD; do iptables -I $chain 1 -o host0 ! -d "$1" -j REJECT; done
+iptables -I OUTPUT 1 -o host0 ! -d "$1" -p tcp -m multiport --dports 80,443 -j REJECT
+! timeout 5 curl -fsS -o /dev/null http://deb.debian.org/debian/dists/bookworm/Release 2>/dev/null
+iptables -Z`;
+const triedScript = `iptables -nvxL OUTPUT | awk '/multiport dports 80,443/ {print $1}'`;
+
+describe.skipIf(!packages || !images)('three bare hosts without a network', () => {
+  let three: Machines;
+  let ssh: Ssh;
+  let hosts: SshHost[];
+  let folder: string;
+  let type: ReturnType<typeof cli>;
+  const kernel = new Map(shared.map((name) => [name, readFileSync(`/proc/sys/${name}`, 'utf8')]));
+
+  const configuration = (mirrors: string): void => {
+    const lines = three.hosts.map((machine, at) => {
+      const { address, identityFile } = machine.target();
+      const roles = at === 0 ? 'control-plane' : 'worker';
+      return `    ${machine.name}: {address: ${address}, user: free, roles: [${roles}], identityFile: ${identityFile}}`;
+    });
+    const head = ['version: 1', 'target: kubernetes'];
+    const wish = 'kubernetes: {allowCgroupV1: true, docker: false, storage: none}';
+    writeFileSync(
+      `${folder}/deepseek.yaml`,
+      [...head, wish, mirrors, 'hosts:', '  machines:', ...lines, ''].join('\n'),
+    );
+  };
+
+  const said = (what: string, { text, ms, code }: Told): void =>
+    console.log(`${what}: ${(ms / 1000).toFixed(1)} s, status ${code}\n${text}`);
+
+  const on = async (script: string, ...words: string[]): Promise<string[]> =>
+    allDone(await many(hosts, 3, (host) => host.run({ ...sh(script, ...words), sudo: true, timeoutMs: 60_000 }))).map(
+      ({ stdout }) => stdout.trim(),
+    );
+
+  beforeAll(async () => {
+    three = await machines(3);
+    ssh = openSsh(three.settings, process.env);
+    hosts = three.hosts.map((machine) => ssh.host(machine.target()));
+    folder = mkdtempSync(`${tmpdir()}/dd-bundle-`);
+    process.env.XDG_CACHE_HOME = `${folder}/cache`;
+    type = cli(`${process.cwd()}/src/main.ts`, folder);
+  });
+  afterAll(async () => {
+    await ssh?.close();
+    await three?.close();
+    delete process.env.XDG_CACHE_HOME;
+    if (folder) rmSync(folder, { recursive: true, force: true });
+    for (const [name, value] of kernel) writeFileSync(`/proc/sys/${name}`, value);
+  });
+
+  it('a bundle is made where there is one', async () => {
+    const from = await mirror('127.0.0.1', { packages: packages!, images: images! });
+    const { address, fingerprint } = from;
+    try {
+      const keys = `keys: {docker: ${fingerprint}, kubernetes: ${fingerprint}}`;
+      const registries = `registries: {registry.k8s.io: ["${address}"], ghcr.io: ["${address}"]}`;
+      configuration(
+        `mirrors: {docker: "${address}/docker", kubernetes: "${address}/kubernetes", ${keys}, ${registries}}`,
+      );
+      const made = await type('bundle create --os debian12 --no-gpu --out debian12.bundle');
+      said('bundle create', made);
+      expect(made.code).toBe(0);
+    } finally {
+      await from.close();
+    }
+    configuration('');
+    const subnet = three.hosts[0]!.address.replace(/\d+$/, '0/24');
+    await on(cutOff, subnet);
+  }, 600_000);
+
+  it('one that is damaged, cut short, or of somebody unknown is refused, and nothing is touched', async () => {
+    copyFileSync(`${folder}/debian12.bundle`, `${folder}/bad.bundle`);
+    const bytes = readFileSync(`${folder}/bad.bundle`);
+    bytes[bytes.length >> 1]! ^= 1;
+    writeFileSync(`${folder}/bad.bundle`, bytes);
+    const damaged = await type('init --yes --accept-new-host-keys --bundle bad.bundle');
+    expect([damaged.code, damaged.text]).toEqual([6, expect.stringContaining('is damaged')]);
+    truncateSync(`${folder}/bad.bundle`, bytes.length - 1000);
+    const cut = await type('init --yes --accept-new-host-keys --bundle bad.bundle');
+    expect([cut.code, cut.text]).toEqual([6, expect.stringContaining('was cut short')]);
+    const key = `${'A'.repeat(43)}=`;
+    const unknown = await type(`init --yes --accept-new-host-keys --bundle debian12.bundle --bundle-key ${key}`);
+    expect([unknown.code, unknown.text]).toEqual([3, expect.stringContaining(`not by ${key}`)]);
+    expect(await on('ls -d /var/cache/deepseek-deploy /var/lib/deepseek-deploy 2>/dev/null; true')).toEqual([
+      '',
+      '',
+      '',
+    ]);
+  }, 300_000);
+
+  it('become a cluster, and ask no network; what was sent before the run was killed is not sent again', async () => {
+    const killed = await type('init --yes --accept-new-host-keys --bundle debian12.bundle', {
+      killAt: /host-1 {2}The bundle, sent to the host {2}1?\d\d MB/,
+    });
+    expect(killed.code, killed.text).toBe(null);
+    const made = await type('init --yes');
+    said('init', made);
+    expect(made.code, made.text).toBe(0);
+    const all = /MB of (\d+) MB/.exec(killed.text)![1];
+    expect(made.text).not.toContain(` of ${all} MB`);
+    const [first] = hosts as [SshHost];
+    expect((await first.run(kubectl(['get', '--raw', '/readyz']))).stdout).toBe('ok');
+    const nodes = await first.run(kubectl(['get', 'nodes', '--no-headers']));
+    expect(nodes.stdout.match(/ Ready /g)).toHaveLength(3);
+    expect(await on(triedScript)).toEqual(['0', '0', '0']);
+    expect(await on('ls /var/cache/deepseek-deploy/bundle')).toEqual(Array(3).fill('images.txt\npackages'));
+  }, 1_200_000);
+
+  it('are left alone by the next init, which knows its bundle', async () => {
+    const again = await type('init --yes');
+    said('again', again);
+    expect(again.text).toContain('Nothing to change.');
+    expect(again.code).toBe(0);
+  }, 300_000);
+
+  it('reset takes the bundle away too', async () => {
+    rmSync(`${folder}/debian12.bundle`);
+    const told = await type('reset --cluster default --yes');
+    said('reset', told);
+    expect(told.code, told.text).toBe(0);
+    const left = "find / -xdev -name '*deepseek-deploy*' -not -path '/proc/*' -not -path '/var/lib/deepseek-deploy*'";
+    expect(await on(left)).toEqual(['', '', '']);
+  }, 600_000);
+});

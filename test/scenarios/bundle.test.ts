@@ -1,0 +1,106 @@
+/** `init --bundle`, as it is typed: what stands against a bundle is said before any host is touched. */
+import { describe, expect, it, vi } from 'vitest';
+import { format, type Manifest } from '../../src/bundle/manifest.js';
+import { writeBundle } from '../../src/bundle/write.js';
+import { sha256 } from '../models/hub-server.js';
+import { hostsLine, type Simulation, type SimulationOptions, simulation } from '../world/cluster.js';
+import { fakeWorld } from '../world/fake.js';
+
+vi.mock('../../src/targets/kubernetes.js', async () => ({
+  kubernetesSteps: (await import('../world/cluster.js')).simpleSteps,
+}));
+
+const init = `init --target kubernetes --yes ${hostsLine(['cp', 'a', 'b'])}`;
+
+interface Made extends Simulation {
+  readonly key: string;
+}
+
+/** @param more what the bundle says otherwise */
+async function withBundle(more: Partial<Manifest> = {}, options: SimulationOptions = {}): Promise<Made> {
+  const one = simulation(options);
+  const maker = fakeWorld();
+  const packages = [{ name: 'cluster-program', version: '2.7' }];
+  const manifest: Manifest = {
+    kind: 'deepseek-deploy bundle',
+    format,
+    createdAt: '',
+    kubernetes: '1.36.4',
+    systems: [{ id: 'debian12-amd64', packages }],
+    images: [],
+    files: [{ path: 'a', bytes: 3, sha256: sha256(Buffer.from('abc')) }],
+    ...more,
+  };
+  maker.folders.set('/work', 0o755);
+  const { key } = await writeBundle('/work/b', manifest, new Map([['a', { text: 'abc' }]]), maker, () => {});
+  one.world.disk.set('/work/b', maker.disk.get('/work/b')!);
+  return { ...one, key };
+}
+
+/** A refusal that left no trace on any host. */
+async function refused(one: Made, line: string, exit: number): Promise<string> {
+  const before = Object.values(one.hosts).map(({ disk }) => [...disk.keys()]);
+  expect(await one.type(line), one.text()).toBe(exit);
+  expect(Object.values(one.hosts).map(({ disk }) => [...disk.keys()])).toEqual(before);
+  return one.text();
+}
+
+describe('from a bundle', () => {
+  it('says whose it is; the next init and its plan know it without being told', async () => {
+    const one = await withBundle();
+    expect(await one.type(`${init} --bundle b --bundle-key ${one.key}`), one.text()).toBe(0);
+    expect(one.text()).toContain(`Bundle /work/b, signed by ${one.key} (the key that is named).`);
+    expect(await one.type('init --yes')).toBe(0);
+    expect(one.text()).toContain('Nothing to change.');
+    expect(await one.type('plan')).toBe(0);
+    one.world.disk.delete('/work/b');
+    expect(await one.type('init --yes')).toBe(2);
+    expect(one.text()).toContain('There is no bundle /work/b.');
+    // What undoes and what only looks needs none.
+    expect(await one.type('status')).toBe(0);
+    expect(await one.type('reset --cluster default --yes'), one.text()).toBe(0);
+  });
+
+  it('is asked about when nobody has trusted its maker yet', async () => {
+    const one = await withBundle({}, { interactive: true, answers: { 'Trust this key': true } });
+    expect(await one.type(`${init} --bundle b`), one.text()).toBe(0);
+    expect(one.text()).toContain('(trusted now)');
+  });
+});
+
+describe('is refused, and no host is touched', () => {
+  it('of somebody unknown', async () => {
+    const one = await withBundle();
+    const text = await refused(one, `${init} --bundle b`, 3);
+    expect(text).toContain(`--bundle-key ${one.key}`);
+    expect(Object.values(one.hosts).flatMap(({ ran }) => ran)).toEqual([]);
+  });
+
+  it('changed on its way: nobody is even asked', async () => {
+    const one = await withBundle();
+    const content = Buffer.from(one.world.disk.get('/work/b')!.content);
+    content[content.lastIndexOf('abc')] = 0x41;
+    one.world.disk.set('/work/b', { content, mode: 0o600, mtimeMs: 0 });
+    expect(await refused(one, `${init} --bundle b --bundle-key ${one.key}`, 6)).toContain('is damaged: a');
+    expect(Object.values(one.hosts).flatMap(({ ran }) => ran)).toEqual([]);
+  });
+
+  it('of an older format', async () => {
+    const one = await withBundle({ format: 0 });
+    expect(await refused(one, `${init} --bundle b`, 2)).toContain('has format 0');
+  });
+
+  it('for another system: each host says which', async () => {
+    const one = await withBundle({}, { os: { a: 'ID=ubuntu\nVERSION_ID="24.04"\nPRETTY_NAME="Ubuntu 24.04"\n' } });
+    const text = await refused(one, `${init} --bundle b --bundle-key ${one.key}`, 3);
+    expect(text).toContain('a: packages of ubuntu24.04-amd64: it was made for debian12-amd64');
+    expect(text).not.toContain('cp: packages');
+  });
+
+  it('without what a step needs, or with another version of it', async () => {
+    const systems = [{ id: 'debian12-amd64', packages: [{ name: 'cluster-program', version: '1.9' }] }];
+    const one = await withBundle({ systems });
+    const text = await refused(one, `${init} --bundle b --bundle-key ${one.key}`, 3);
+    for (const name of ['cp', 'a', 'b']) expect(text).toContain(`${name}: cluster-program 2.*`);
+  });
+});

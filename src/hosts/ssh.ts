@@ -1,6 +1,6 @@
 /** Hosts behind the system's OpenSSH: the user's own configuration, agent, known hosts and hardware keys hold. */
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { type Command, isSupply, type Supply } from '../command.js';
 import { UserError } from '../errors.js';
@@ -32,12 +32,33 @@ function socketFolder(env: NodeJS.ProcessEnv): string {
   ];
   for (const place of places) {
     try {
-      return mkdtempSync(`${place}/dd-`);
+      sweep(place);
+      return mkdtempSync(`${place}/${prefix(process.pid)}`);
     } catch {
       // Not there or not ours: the next.
     }
   }
-  return mkdtempSync(`${tmpdir()}/dd-`);
+  return mkdtempSync(`${tmpdir()}/${prefix(process.pid)}`);
+}
+
+const prefix = (pid: number): string => `dd-${pid}-`;
+
+/** What runs that were killed have left; their connections end by themselves. */
+function sweep(place: string): void {
+  for (const name of readdirSync(place)) {
+    const pid = /^dd-(\d+)-\w{6}$/.exec(name)?.[1];
+    const ours = statSync(`${place}/${name}`, { throwIfNoEntry: false })?.uid === process.geteuid?.();
+    if (pid !== undefined && ours && !isAlive(Number(pid)))
+      rmSync(`${place}/${name}`, { recursive: true, force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
 }
 
 export function openSsh(settings: SshSettings, env: NodeJS.ProcessEnv): Ssh {

@@ -8,6 +8,11 @@ wanted=(nginx:nginx /usr/lib/nginx/modules/ngx_http_lua_module.so:libnginx-mod-h
   redis-server:redis-server redis-cli:redis-tools curl:curl openssl:openssl ps:procps sshd:openssh-server
   ssh:openssh-client sudo:sudo '/usr/lib/*/faketime/libfaketime.so.1:libfaketime')
 
+# Without root there are no real hosts.
+if [ "$(id -u)" = 0 ]; then
+  wanted+=(systemd-nspawn:systemd-container debootstrap:debootstrap iptables:iptables ip:iproute2 etcd:etcd-server)
+fi
+
 there() {
   case $1 in
     /*) compgen -G "$1" >/dev/null ;;
@@ -44,6 +49,19 @@ echo "== types and lint"
 npm run --silent check
 echo "== tests"
 npm test --silent
+echo "== engines, workers, disks, clocks and names that fail"
+npm run test:faults --silent
 echo "== Redis, its faults and a cluster of six"
 # Six nodes on a shared machine lose sight of one another now and then; a second cluster has to hold.
 npm run test:redis --silent || npm run test:redis --silent
+
+# What needs real hosts or a cluster runs where it can: hosts want root and nspawn, a cluster its built parts.
+skipped() { printf '\n*** NOT RUN: %s ***\n\n' "$*"; }
+echo "== a control plane"
+npm run test:kube --silent
+if why=$(test/hosts/can); then
+  echo "== real hosts, over ssh"
+  npm run test:hosts --silent
+else
+  skipped "real hosts, over ssh: $why"
+fi

@@ -8,6 +8,23 @@ const redis = ['redis-cluster', 'redis-faults', 'cache-faults', 'limits-faults']
   (name) => `test/gateway/${name}.test.ts`,
 );
 
+/** Engines, workers, disks, clocks and names that fail, for as long as it takes: `npm run test:faults`. */
+const faults = [
+  'audit-full',
+  'audit-kills',
+  'breaker',
+  'breaker-cache',
+  'cache-flight',
+  'cache-kept',
+  'cloud',
+  'comments',
+  'faults',
+  'fuzz',
+  'grpc-engines',
+  'names',
+  'versions',
+].map((name) => `test/gateway/${name}.test.ts`);
+
 const shared = { testTimeout: 30_000, hookTimeout: 60_000 };
 
 export default defineConfig({
@@ -27,12 +44,22 @@ export default defineConfig({
         test: {
           name: 'real',
           include: real,
-          exclude: redis,
+          exclude: [...redis, ...faults],
           ...shared,
           // One file after another, and after the rest: what one takes of two cores another would miss.
           fileParallelism: false,
           sequence: { groupOrder: 1 },
           // A shared machine stands still for seconds now and then; what is broken fails twice.
+          retry: 1,
+        },
+      },
+      {
+        test: {
+          name: 'faults',
+          include: faults,
+          ...shared,
+          fileParallelism: false,
+          sequence: { groupOrder: 3 },
           retry: 1,
         },
       },

@@ -66,7 +66,7 @@ describe('equal requests at once', () => {
 
   it('wait no longer than they may: briefly for a stream, and then go themselves', async () => {
     const gateway = await start({ flight: { waitMs: 400, streamWaitMs: 100 } });
-    engine.next(fresh(10, 200));
+    engine.next(fresh(10, 200), fresh(10, 200));
     const leader = ask(gateway);
     await until('it is under way', () => engine.seen[0]);
     const from = performance.now();

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { auditOptions } from '../../src/gateway/audit.js';
 import { ask, fresh, metric, otherKey, usage } from './cache-engine.js';
 import { onCache } from './cache-suite.js';
 import { answer, dies, half, status } from './engine.js';
@@ -42,9 +43,15 @@ onCache('the cache', (cached) => {
     const bare = cached.question();
     const second = await ask(cached.gateway, { ...bare, stream: true });
     expect(await ask(cached.gateway, { ...bare, stream: true })).toMatchObject({ cache: 'hit', text: second.text });
-    const third = await ask(cached.gateway, bare);
+    // Asked for the audit log, it is known of streams whose callers do not want it too.
+    expect(await ask(cached.gateway, bare)).toMatchObject({ cache: 'hit', text: second.text, usage });
+    await cached.change({ audit: auditOptions({ streamTokens: false }) });
+    const unknown = cached.question();
+    await ask(cached.gateway, { ...unknown, stream: true });
+    const third = await ask(cached.gateway, unknown);
     expect(third).toMatchObject({ cache: 'miss', usage });
-    expect(await ask(cached.gateway, { ...bare, stream: true })).toMatchObject({ cache: 'hit', text: third.text });
+    expect(await ask(cached.gateway, { ...unknown, stream: true })).toMatchObject({ cache: 'hit', text: third.text });
+    await cached.change({ audit: auditOptions() });
   });
 
   it('keeps tenants, models, parameters and revisions apart', async () => {

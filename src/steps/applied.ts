@@ -54,6 +54,15 @@ export const untilRolledOut = (workload: Workload, timeoutMs = rolloutMs): Actio
   },
 });
 
+/**
+ * Whether a pod of a DaemonSet runs: what a host waits for that makes the cluster. Others join at the same moment, and
+ * until its pod runs there too it is "1 of 2"; that is theirs to wait for.
+ */
+export const isBegun = async ({ namespace, name }: Workload, world: World): Promise<boolean> => {
+  const ready = kubectl(['-n', namespace, 'get', name, '-o', 'jsonpath={.status.numberReady}']);
+  return Number((await world.host.run(ready)).stdout) > 0;
+};
+
 /** Both at once: each is a question to the API server. */
 export async function areRunning(objects: readonly KubeObject[], workload: Workload, world: World): Promise<boolean> {
   const both = await Promise.all([areApplied(objects, world), isRolledOut(workload, world)]);

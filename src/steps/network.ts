@@ -5,10 +5,10 @@ import { say } from '../say.js';
 import {
   applyObjects,
   applyPinned,
-  areRunning,
+  areApplied,
   bringsObjects,
+  isBegun,
   isPinnedApplied,
-  isRolledOut,
   untilRolledOut,
   type Workload,
 } from './applied.js';
@@ -27,7 +27,10 @@ export const networkFlannel: NodeStep = {
   after: ['kubeadm.init'],
   needed: ({ cluster }) => cluster.settings.network === 'flannel',
   brings: (machine) => bringsObjects(objects(machine)),
-  done: (machine, world) => areRunning(objects(machine), flannelWorkload, world),
+  async done(machine, world) {
+    const both = await Promise.all([areApplied(objects(machine), world), isBegun(flannelWorkload, world)]);
+    return both.every(Boolean);
+  },
   apply: async (machine) => [applyObjects(objects(machine)), untilRolledOut(flannelWorkload)],
 };
 
@@ -39,7 +42,6 @@ export const networkCalico: NodeStep = {
   after: ['kubeadm.init'],
   needed: ({ cluster }) => cluster.settings.network === 'calico',
   brings: () => ({ manifests: [manifests.calico] }),
-  done: async (_, world) =>
-    (await isPinnedApplied(manifests.calico, world)) && (await isRolledOut(calicoWorkload, world)),
+  done: async (_, world) => (await isPinnedApplied(manifests.calico, world)) && (await isBegun(calicoWorkload, world)),
   apply: async (machine) => [...applyPinned(manifests.calico, machine), untilRolledOut(calicoWorkload)],
 };

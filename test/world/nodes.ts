@@ -93,6 +93,7 @@ function kubectl(words: Words, stdin: string, shared: Shared): Reply {
     return {};
   }
   if (words[0] === 'diff') return { code: shared.applied.has(what) ? 0 : 1 };
+  if (line.includes('.status.numberReady')) return { stdout: String(shared.nodes.size) };
   if (words.includes('rollout')) return { stdout: `${words.at(-2)} successfully rolled out` };
   if (words.includes('cephcluster')) return { stdout: 'Ready: Cluster created successfully' };
   return undefined;

@@ -8,8 +8,9 @@ const redis = ['redis-cluster', 'redis-faults', 'cache-faults', 'limits-faults']
   (name) => `test/gateway/${name}.test.ts`,
 );
 
-/** Engines, workers, disks, clocks and names that fail, for as long as it takes: `npm run test:faults`. */
+/** Engines, workers, disks, clocks, names and settings that change or fail, for as long as it takes: `npm run test:faults`. */
 const faults = [
+  'audit',
   'audit-full',
   'audit-kills',
   'breaker',
@@ -18,12 +19,14 @@ const faults = [
   'cache-kept',
   'cloud',
   'comments',
+  'engines',
   'faults',
   'fuzz',
   'grpc-engines',
   'names',
   'versions',
 ].map((name) => `test/gateway/${name}.test.ts`);
+faults.push('test/journey/wiring.test.ts');
 
 const shared = { testTimeout: 30_000, hookTimeout: 60_000 };
 

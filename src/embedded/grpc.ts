@@ -6,6 +6,7 @@
  */
 import { once } from 'node:events';
 import { createServer, type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
+import type { Socket } from 'node:net';
 import type { Door } from './door.js';
 import { frame, GrpcError, grpcError, percentEncoded, status, timeoutMs, unframe } from './frames.js';
 import { allowed } from './key.js';
@@ -207,15 +208,36 @@ function refusal(error: unknown, log: Log): GrpcError {
   return new GrpcError(status.internal, 'The engine failed on this request.');
 }
 
+/** What a connection has, once its last stream is over, to be closed by the other side too; ms. */
+const partingMs = 500;
+
 /** Cleartext HTTP/2 with prior knowledge; not yet listening. */
 export function grpcServer(options: GrpcOptions): Door {
   const sessions = new Set<ServerHttp2Session>();
+  const sockets = new Set<Socket>();
+  const streams = new Set<ServerHttp2Stream>();
+  let closing = false;
+  const cutSockets = (): void => {
+    for (const socket of sockets) socket.destroy();
+  };
+  const idle = (): void => {
+    if (closing && streams.size === 0) setTimeout(cutSockets, partingMs).unref();
+  };
   const server = createServer({ settings: { maxConcurrentStreams: 1000 } });
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
   server.on('session', (session) => {
     sessions.add(session);
     session.once('close', () => sessions.delete(session));
   });
   server.on('stream', (stream, headers) => {
+    streams.add(stream);
+    stream.once('close', () => {
+      streams.delete(stream);
+      idle();
+    });
     stream.on('error', () => {});
     const type = headers['content-type'] ?? '';
     if (headers[':method'] !== 'POST' || !type.startsWith('application/grpc')) {
@@ -232,11 +254,14 @@ export function grpcServer(options: GrpcOptions): Door {
       server.close();
       // Says GOAWAY and waits for the session's streams.
       for (const session of sessions) session.close();
+      closing = true;
+      idle();
       await closed;
     },
     cut: () => {
       server.close();
       for (const session of sessions) session.destroy();
+      cutSockets();
     },
   };
 }

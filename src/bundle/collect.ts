@@ -15,7 +15,7 @@ import { storageOf } from '../steps/storage-local-path.js';
 import type { World } from '../world.js';
 import { Apt, type Deb, fileName, localPath } from './apt.js';
 import { type BundleFile, format, type Manifest, packagesFolder, systemId } from './manifest.js';
-import { type Needs, needsOf } from './needs.js';
+import { lacking, type Needs, needsOf } from './needs.js';
 import { layoutIndex, type Pulled, pull } from './registry.js';
 import type { Content } from './write.js';
 
@@ -281,5 +281,8 @@ export async function collect(
     images,
     files: contents.files,
   };
+  // What a step says and what apt chose may differ by a mistake of ours alone.
+  const lacks = packages.flatMap(({ system }, at) => lacking(manifest, system.id, needs[at]!));
+  if (lacks.length > 0) throw new Error(`collected without ${lacks.map(({ en }) => en).join(', ')}`);
   return { manifest, contents: contents.contents };
 }

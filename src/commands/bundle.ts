@@ -1,8 +1,9 @@
 /** Everything an install takes from the network as one signed file, made on a machine that has one. */
 import { resolve } from 'node:path';
-import { collect, type Note } from '../bundle/collect.js';
+import { anyMachine, collect, type Note } from '../bundle/collect.js';
 import type { Manifest } from '../bundle/manifest.js';
-import { openBundle } from '../bundle/open.js';
+import { lacking, needsOf } from '../bundle/needs.js';
+import { type Bundle, openBundle } from '../bundle/open.js';
 import { isKey, ownKey } from '../bundle/seal.js';
 import { systems } from '../bundle/system.js';
 import { writeBundle } from '../bundle/write.js';
@@ -11,10 +12,10 @@ import { UserError } from '../errors.js';
 import { checkWhole } from '../fleet/bundle.js';
 import type { Distribution } from '../install/distribution.js';
 import { bytesText, Meter, progressText } from '../models/progress.js';
-import { say } from '../say.js';
+import { say, type Text } from '../say.js';
 import { table } from '../table.js';
 import { kubernetesSteps } from '../targets/kubernetes.js';
-import type { Input, Verb } from '../verb.js';
+import type { Input, Option, Verb } from '../verb.js';
 import type { World } from '../world.js';
 import { configOption } from './cluster.js';
 
@@ -34,6 +35,8 @@ function systemsIn(asked: readonly string[], arch: Distribution['arch']): Distri
     throw usage('bundle.os', say(`No bundle can be made for ${name}.`, `无法为 ${name} 制作离线包。`), hint);
   });
 }
+
+const noGpu: Option = { flags: '--no-gpu', says: say('No host has GPUs', '没有带 GPU 的主机') };
 
 const tools = ['apt-get', 'apt-cache', 'dpkg-deb', 'gpg', 'curl'];
 
@@ -153,7 +156,22 @@ async function create(input: Input, world: World): Promise<undefined> {
   return undefined;
 }
 
-async function verify(input: Input, world: World): Promise<undefined> {
+/** What an install by a configuration would miss in it, for each of its systems; undefined where none is named. */
+async function lacksFor({ manifest }: Bundle, input: Input, world: World): Promise<readonly Text[] | undefined> {
+  const file = input.options.config as string | undefined;
+  if (file === undefined) return undefined;
+  const { config } = await settingsOf(world, file, []);
+  const wanted = { config, systems: [], gpu: input.options.gpu !== false, steps: kubernetesSteps };
+  return manifest.systems.flatMap(({ id }) => {
+    const [, name, arch] = /^(.+)-(amd64|arm64)$/.exec(id) ?? [];
+    const system = systems[name ?? ''];
+    if (!system) return [];
+    const distribution = { ...system, arch: arch as Distribution['arch'] };
+    return lacking(manifest, id, needsOf(kubernetesSteps, anyMachine(wanted, distribution, world)));
+  });
+}
+
+async function verify(input: Input, world: World): Promise<'problem' | undefined> {
   const wanted = input.options.key as string | undefined;
   if (wanted !== undefined && !isKey(wanted))
     throw usage(
@@ -170,16 +188,21 @@ async function verify(input: Input, world: World): Promise<undefined> {
       { exit: 'problem' },
     );
   await checkWhole(bundle, world);
+  const lacks = await lacksFor(bundle, input, world);
+  const exit = lacks && lacks.length > 0 ? 'problem' : undefined;
   const known = wanted !== undefined || (await ownKey(world)) === key;
   if (input.json) {
-    world.ui.out(
-      `${JSON.stringify({ file: path, whole: true, key, keyKnown: known, ...summaryOf(manifest) }, null, 2)}\n`,
-    );
-    return undefined;
+    const more = lacks ? { lacks: lacks.map(({ en }) => en) } : {};
+    const answer = { file: path, whole: true, key, keyKnown: known, ...more, ...summaryOf(manifest) };
+    world.ui.out(`${JSON.stringify(answer, null, 2)}\n`);
+    return exit;
   }
   show(path, manifest, key, world);
   world.ui.line();
   world.ui.line(say('Every file is what was signed.', '所有文件均与签名一致。'));
+  for (const { en, zh } of lacks ?? []) world.ui.line(say(`It lacks ${en}`, `缺少 ${zh}`));
+  if (lacks?.length === 0)
+    world.ui.line(say('It has all that this configuration needs.', '包含此配置所需的全部内容。'));
   if (!known)
     world.ui.line(
       world.ui.paint.warn(
@@ -188,7 +211,7 @@ async function verify(input: Input, world: World): Promise<undefined> {
         ),
       ),
     );
-  return undefined;
+  return exit;
 }
 
 export const verb: Verb = {
@@ -204,7 +227,7 @@ export const verb: Verb = {
             kind: 'list',
           },
           configOption,
-          { flags: '--no-gpu', says: say('No host has GPUs', '没有带 GPU 的主机') },
+          noGpu,
           { flags: '--out <file>', says: say('The bundle', '离线包文件'), initial: 'deepseek.bundle' },
         ],
         examples: [
@@ -221,7 +244,14 @@ export const verb: Verb = {
       says: say('Check every file and the signature', '校验所有文件和签名'),
       verb: {
         args: [{ name: '<file>', says: say('A bundle', '离线包') }],
-        options: [{ flags: '--key <key>', says: say('Who must have signed it', '要求的签名密钥') }],
+        options: [
+          { flags: '--key <key>', says: say('Who must have signed it', '要求的签名密钥') },
+          {
+            flags: '-c, --config <file>',
+            says: say('Also whether it has all that this configuration needs', '同时检查是否包含此配置所需的全部内容'),
+          },
+          noGpu,
+        ],
         run: verify,
       },
     },

@@ -104,3 +104,39 @@ describe('is refused, and no host is touched', () => {
     for (const name of ['cp', 'a', 'b']) expect(text).toContain(`${name}: cluster-program 2.*`);
   });
 });
+
+describe('looked at alone', () => {
+  const verify = async (one: Made, words = '') => {
+    const exit = await one.type(`bundle verify b --json ${words}`.trim());
+    return { exit, ...(JSON.parse(one.world.out.join('')) as Record<string, unknown>) };
+  };
+  const configured = async (more: Partial<Manifest> = {}): Promise<Made> => {
+    const one = await withBundle(more);
+    one.world.disk.set('/work/c.yaml', { content: Buffer.from('version: 1\n'), mode: 0o600, mtimeMs: 0 });
+    return one;
+  };
+
+  it('whole, whose, and what is in it', async () => {
+    const one = await withBundle();
+    expect(await verify(one)).toMatchObject({
+      ...{ exit: 0, whole: true, key: one.key, keyKnown: false, kubernetes: '1.36.4' },
+      systems: [{ id: 'debian12-amd64', packages: 1 }],
+    });
+  });
+
+  it('with the key that is asked for, and not with another', async () => {
+    const one = await withBundle();
+    expect(await verify(one, `--key ${one.key}`)).toMatchObject({ exit: 0, keyKnown: true });
+    const other = await withBundle();
+    expect(await verify(other, `--key ${'A'.repeat(43)}=`)).toMatchObject({ exit: 1, error: { id: 'bundle.key' } });
+    const none = await withBundle();
+    expect(await verify(none, '--key x')).toMatchObject({ exit: 2, error: { id: 'bundle.key-form' } });
+  });
+
+  it('whether it has all that a configuration needs', async () => {
+    expect(await verify(await configured(), '-c c.yaml')).toMatchObject({ exit: 0, lacks: [] });
+    const systems = [{ id: 'debian12-amd64', packages: [] }];
+    const less = await verify(await configured({ systems }), '-c c.yaml');
+    expect(less).toMatchObject({ exit: 1, lacks: ['cluster-program 2.*'] });
+  });
+});

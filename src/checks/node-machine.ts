@@ -147,16 +147,28 @@ const cgroup2 = nodeCheck<Patient>(
     const version = facts.host.cgroup?.version;
     if (version === undefined) return undefined;
     if (version === 2) return 'well';
+    const cure = say(
+      'Add systemd.unified_cgroup_hierarchy=1 to the kernel line and reboot, or take a newer system (RHEL 8 is the usual one).',
+      '在内核参数中加入 systemd.unified_cgroup_hierarchy=1 并重启，或使用更新的系统（常见于 RHEL 8）。',
+    );
+    if (survey.wanted.allowCgroupV1)
+      return {
+        severity: 'warn',
+        found: say(
+          'Control groups of version 1, which Kubernetes is about to drop; kubernetes.allowCgroupV1 lets the kubelet start',
+          '使用 cgroup v1，Kubernetes 即将停止支持；kubernetes.allowCgroupV1 允许 kubelet 启动',
+        ),
+        hint: cure,
+      };
     return {
       found: say(
         'Control groups of version 1: the kubelet of 1.35 and newer does not start',
         '使用 cgroup v1：1.35 及更新版本的 kubelet 无法启动',
       ),
       hint: say(
-        'Add systemd.unified_cgroup_hierarchy=1 to the kernel line and reboot, or take a newer system (RHEL 8 is the usual one). To go on all the same: kubernetes.allowCgroupV1: true',
-        '在内核参数中加入 systemd.unified_cgroup_hierarchy=1 并重启，或使用更新的系统（常见于 RHEL 8）。若仍要继续：kubernetes.allowCgroupV1: true',
+        `${cure.en} To go on all the same: kubernetes.allowCgroupV1: true`,
+        `${cure.zh}若仍要继续：kubernetes.allowCgroupV1: true`,
       ),
-      ...(survey.wanted.allowCgroupV1 ? { severity: 'warn' as const } : {}),
     };
   },
 );

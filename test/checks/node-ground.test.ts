@@ -375,6 +375,15 @@ describe('the preflight of an install', () => {
     expect(ids(fresh({ 'host.cgroup': 'type: tmpfs' }, { allowCgroupV1: true }))).toEqual([]);
   });
 
+  it('advises nothing that is set already', () => {
+    const told = (wanted: object) =>
+      judge(fresh({ 'host.cgroup': 'type: tmpfs' }, wanted)).find(({ check }) => check.id === 'host.cgroup2')!.verdict;
+    expect(told({})).toMatchObject({ hint: { en: expect.stringContaining('allowCgroupV1: true') } });
+    const allowed = told({ allowCgroupV1: true });
+    expect(allowed).toMatchObject({ severity: 'warn', hint: { en: expect.stringContaining('reboot') } });
+    expect(JSON.stringify(allowed)).not.toMatch(/allowCgroupV1: true|does not start/);
+  });
+
   it('goes on where it mends', () => {
     expect(ids(fresh({ swap: 'on /dev/sda3\nfstab: 1\nasked' }))).toEqual([]);
     expect(ids(gpu({ ...withoutDriver }))).toContain('gpu.driver-missing');

@@ -8,6 +8,7 @@ import {
   hostsFiles,
   isConfigured,
 } from '../install/containerd.js';
+import { madePackages } from '../install/packages.js';
 import { dropIn } from '../install/proxy.js';
 import type { Action } from '../plan/step.js';
 import { readToml, type Toml } from '../probes/toml-lines.js';
@@ -29,8 +30,9 @@ export const restartContainerd: Action = run(
 const before = `${configFile}.before-deepseek-deploy`;
 // The packaged file, or somebody's own, is kept once.
 const keepScript = '[ ! -e "$1" ] || [ -e "$2" ] || cp -a -- "$1" "$2"';
-const bringBackScript =
-  '[ ! -e "$2" ] || mv -f -- "$2" "$1"; systemctl daemon-reload; systemctl try-restart containerd';
+// $3: the record of what we brought. A containerd of ours goes next: there is nothing to restart it for.
+const bringBackScript = `[ ! -e "$2" ] || mv -f -- "$2" "$1"; systemctl daemon-reload
+grep -qxF containerd.io "$3" 2>/dev/null || systemctl try-restart containerd`;
 
 async function mirrorsThere(machine: Machine, world: World): Promise<boolean> {
   const files = hostsFiles(machine.cluster.sources);
@@ -84,7 +86,7 @@ export const containerdConfigure: NodeStep = {
     return [
       ...hostsFiles(cluster.sources).map(({ path }): Action => ({ kind: 'remove', path })),
       { kind: 'remove', path: proxyFile },
-      run(asRoot(bringBackScript, [configFile, before])),
+      run(asRoot(bringBackScript, [configFile, before, madePackages])),
     ];
   },
 };

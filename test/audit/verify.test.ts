@@ -135,6 +135,13 @@ describe('what was done to it is found, with its place', () => {
     expect(await found(log)).toEqual([`audit.added ${nameOf(2)}:7`]);
   });
 
+  it('a file of as many lines that were written with the key, and are others', async () => {
+    const log = await writtenLog(three);
+    const other = await writtenLog([{ name: nameOf(2), state: 'open', entries: lines(5, 50) }]);
+    await log.put(closed, other.get(closed));
+    expect(await found(log)).toEqual([`audit.added ${nameOf(2)}:7`]);
+  });
+
   it('a sealed file with a shorter one in its place', async () => {
     const log = await writtenLog(three);
     const shorter = chainOf(nameOf(1), ['{"kind":"open"}', '{"id":"x"}']);

@@ -103,7 +103,9 @@ test('a token is in no command line, and made for each host when it joins', asyn
   await apply(made);
   const ran = made.worlds.flatMap((world) => world.ran);
   expect(ran.filter((line) => line.includes(token))).toEqual([]);
-  expect(ran.filter((line) => line.includes('kubeadm token create'))).toHaveLength(2);
+  const tokens = ran.filter((line) => line.includes('kubeadm token create'));
+  expect(tokens).toHaveLength(2);
+  for (const line of tokens) expect(line).toContain('--ttl 15m');
   expect(ran.filter((line) => line.includes('< <join-configuration>'))).toHaveLength(2);
 });
 

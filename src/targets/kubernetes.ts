@@ -1,5 +1,6 @@
 /** Hosts reached over ssh become a cluster: the ordered list of what is done on each. */
 import { bundleImages, bundleRepository, bundleUpload } from '../steps/bundle.js';
+import { clusterDns } from '../steps/cluster-dns.js';
 import { containerdConfigure } from '../steps/containerd-configure.js';
 import { containerdInstall } from '../steps/containerd-install.js';
 import { docker } from '../steps/docker.js';
@@ -46,6 +47,7 @@ export const kubernetesSteps: readonly NodeStep[] = [
   kubeadmJoin,
   nodesReady,
   nodeLabels,
+  clusterDns,
   storageHost,
   gpuDevicePlugin,
   gpuMetrics,

@@ -90,11 +90,14 @@ hosts:
 
   it('measure them', async () => {
     const address = await ask('-n kube-system get service nvidia-dcgm-exporter -o jsonpath={.spec.clusterIP}');
-    const { stdout } = await first.run({
-      argv: ['curl', '-fsS', '--max-time', '10', `http://${address}:9400/metrics`],
+    // The rules of a new service reach the nodes a moment after its pods run.
+    const words = ['--max-time', '10', '--retry', '10', '--retry-delay', '2', '--retry-all-errors'];
+    const { stdout, stderr } = await first.run({
+      argv: ['curl', '-fsS', ...words, `http://${address}:9400/metrics`],
+      timeoutMs: 60_000,
     });
-    expect(stdout).toContain('DCGM_FI_DEV_GPU_UTIL{gpu="1"}');
-  }, 60_000);
+    expect(stdout, stderr).toContain('DCGM_FI_DEV_GPU_UTIL{gpu="1"}');
+  }, 90_000);
 
   it('are as they were before after a reset', async () => {
     const told = await type('reset --cluster default --yes');

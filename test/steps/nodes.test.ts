@@ -74,7 +74,7 @@ describe.each(systems.filter(([name]) => name !== 'rhel-10'))('%s', (_, system) 
     const all = (index: number) =>
       stepsOf(made.machines[index]!)
         .map(({ id }) => id)
-        .filter((id) => id !== 'nodes.ready');
+        .filter((id) => id !== 'nodes.ready' && id !== 'cluster.dns');
     expect(changed.get('cp')).toEqual(all(0));
     expect(changed.get('gpu-1')).toEqual(all(1));
     expect(Object.fromEntries(made.shared.nodes)).toMatchObject({

@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { settingsOf } from '../config/settings.js';
 import { UserError } from '../errors.js';
 import { type PlanFile, planChanges, planFile, readPlan } from '../fleet/plan-file.js';
+import { readyState } from '../fleet/state.js';
 import { lanesOf } from '../fleet/work.js';
 import { say } from '../say.js';
 import { kubernetesSteps } from '../targets/kubernetes.js';
@@ -50,14 +51,14 @@ export const verb: Verb = {
     const { wish } = before;
     const { config } = await settingsOf(world, wish.file, wish.overrides);
     return withCluster(config, input, world, async (gathered) => {
-      const plans = await plansOf(gathered, world);
+      const [plans, standing] = await Promise.all([plansOf(gathered, world), readyState(gathered)]);
       refuseChanges(before, planFile(gathered.cluster.name, wish, gathered.machines, plans, world.clock.now()));
       const note = () => record(gathered, wish, world);
       if (nothingToDo(plans)) {
         await note();
-        return finish(gathered, new Map(), input, world);
+        return finish(gathered, new Map(), input, world, standing);
       }
-      refuseProblems(gathered);
+      await refuseProblems(gathered);
       if (!input.json) showHosts(gathered, plans, world);
       await goOn(world);
       const lanes = (its: World, by: string) =>

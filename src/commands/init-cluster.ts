@@ -4,7 +4,7 @@ import { UserError } from '../errors.js';
 import { examine } from '../fleet/examine.js';
 import { examined, type Gathered } from '../fleet/gather.js';
 import { planFile } from '../fleet/plan-file.js';
-import { clusterState } from '../fleet/state.js';
+import { type ClusterState, clusterState, readyState } from '../fleet/state.js';
 import { lanesOf, planningLanesOf } from '../fleet/work.js';
 import { planLanes } from '../plan/lanes.js';
 import { say, type Text } from '../say.js';
@@ -35,8 +35,9 @@ export async function plansOf(gathered: Gathered, world: World): Promise<Plans> 
       planLanes(lanes, gathered.fleet.parallel),
     );
   } catch (error) {
-    const problems = problemsOf(gathered);
-    if (!(error instanceof UserError) || problems.length === 0) throw error;
+    if (!(error instanceof UserError)) throw error;
+    const problems = await problemsOf(gathered);
+    if (problems.length === 0) throw error;
     const { text, hint, details } = error;
     throw notReady([...problems, ...(details.length > 0 ? details : [withHint(text, hint)])]);
   }
@@ -45,8 +46,8 @@ export async function plansOf(gathered: Gathered, world: World): Promise<Plans> 
 const withHint = (text: Text, hint: Text | undefined): Text =>
   hint ? say(`${text.en}\n→ ${hint.en}`, `${text.zh}\n→ ${hint.zh}`) : text;
 
-const problemsOf = ({ survey }: Gathered): Text[] =>
-  nodeProblems(survey).map(({ host, check, verdict }): Text => {
+const problemsOf = async ({ survey }: Gathered): Promise<Text[]> =>
+  nodeProblems(await survey()).map(({ host, check, verdict }): Text => {
     if (verdict.state !== 'problem') return check.title;
     const { found, hint } = verdict;
     const where = host === undefined ? '' : `${host}: `;
@@ -69,8 +70,8 @@ const notReady = (problems: readonly Text[]): UserError =>
  * What stands against it, all of it, before anything is touched.
  * @throws UserError `preflight`, exit 'unready'
  */
-export function refuseProblems(gathered: Gathered): void {
-  const problems = problemsOf(gathered);
+export async function refuseProblems(gathered: Gathered): Promise<void> {
+  const problems = await problemsOf(gathered);
   if (problems.length > 0) throw notReady(problems);
 }
 
@@ -113,17 +114,23 @@ function next(world: World): void {
     ui.line(line);
 }
 
-/** @param changed ids by host; none when there was nothing to do */
+/**
+ * @param changed ids by host; none when there was nothing to do
+ * @param standing how the cluster stood a moment ago, where nothing was changed since
+ */
 export async function finish(
   gathered: Gathered,
   changed: ReadonlyMap<string, readonly string[]>,
   input: Input,
   world: World,
+  standing?: ClusterState,
 ): Promise<'problem' | undefined> {
-  const { fleet, cluster, survey } = gathered;
+  const { fleet, cluster } = gathered;
   const something = [...changed.values()].some((ids) => ids.length > 0);
-  const seen = something ? await examine(fleet.hosts.map(examined), cluster.settings, fleet.parallel, world) : survey;
-  const now = clusterState(seen);
+  const now =
+    standing ??
+    (await readyState(gathered)) ??
+    clusterState(await examine(fleet.hosts.map(examined), cluster.settings, fleet.parallel, world));
   if (input.json) {
     const answer = { ...clusterJson(cluster.name, now), changed: Object.fromEntries(changed) };
     world.ui.out(`${JSON.stringify(answer, null, 2)}\n`);
@@ -144,7 +151,8 @@ export async function initCluster(
 ): Promise<'problem' | undefined> {
   const wish = await wholeWish(input, asked, before, world);
   return withCluster(wish.config, input, world, async (gathered) => {
-    const plans = await plansOf(gathered, world);
+    // What both ask of the API is asked once.
+    const [plans, standing] = await Promise.all([plansOf(gathered, world), readyState(gathered)]);
     if (input.options.dryRun) {
       const file = planFile(gathered.cluster.name, wish.remembered, gathered.machines, plans, world.clock.now());
       if (input.json) world.ui.out(`${JSON.stringify({ dryRun: true, ...file }, null, 2)}\n`);
@@ -154,9 +162,9 @@ export async function initCluster(
     if (!input.json) tellLeft(before, gathered, world);
     if (nothingToDo(plans)) {
       await record(gathered, wish.remembered, world);
-      return finish(gathered, new Map(), input, world);
+      return finish(gathered, new Map(), input, world, standing);
     }
-    refuseProblems(gathered);
+    await refuseProblems(gathered);
     if (!input.json) showHosts(gathered, plans, world);
     await goOn(world);
     const lanes = (its: World, by: string) => lanesOf(kubernetesSteps, gathered, its, by);

@@ -6,19 +6,22 @@ import type { Supply } from '../command.js';
 import type { Config } from '../config/config.js';
 import { UserError } from '../errors.js';
 import { fromBundle, sourcesOf } from '../install/sources.js';
+import { allDone, many } from '../plan/many.js';
+import { askPlace, type NodeFacts, readNode } from '../probes/node.js';
 import { say } from '../say.js';
 import { type Cluster, hasGpu, type Machine, type Peer } from '../steps/machine.js';
 import { kubernetesSteps } from '../targets/kubernetes.js';
 import type { World } from '../world.js';
 import { refuseLacking } from './bundle.js';
 import { type Examined, examine } from './examine.js';
-import { type Absent, meetHosts } from './meet.js';
+import { meetHosts } from './meet.js';
 import { nodeAddress } from './node-address.js';
 import { asking, type Fleet, type OpenHost, openHosts } from './open.js';
 
 export interface Gathered {
   readonly fleet: Fleet;
-  readonly survey: Survey;
+  /** All that `doctor` asks; asked when it is first wanted, and always before anything is changed. */
+  survey(): Promise<Survey>;
   readonly cluster: Cluster;
   /** In the order of the configuration. */
   readonly machines: readonly Machine[];
@@ -27,7 +30,6 @@ export interface Gathered {
 export interface GatherHow {
   readonly acceptNewHostKeys?: boolean;
   readonly sudoPassword?: Supply | undefined;
-  readonly absent?: Absent | undefined;
 }
 
 /**
@@ -42,7 +44,7 @@ export async function withFleet<T>(
 ): Promise<T> {
   const fleet = await openHosts(config, world, how);
   try {
-    await meetHosts(fleet, world, how.absent);
+    await meetHosts(fleet, world);
     return await work(fleet);
   } finally {
     await fleet.close();
@@ -55,17 +57,19 @@ export const examined = (open: OpenHost): Examined => ({
 });
 
 /**
- * Looks at every host and says what the cluster is made of.
+ * Looks at every host, no closer than a plan needs, and says what the cluster is made of.
  * @param bundle what is installed from, where the configuration names one and there is something to install
  * @throws UserError `hosts.address`, `bundle.lacks`
  */
 export async function gather(config: Config, fleet: Fleet, world: World, bundle?: Bundle): Promise<Gathered> {
   const { kubernetes, mirrors, name } = config;
   const sources = sourcesOf(mirrors);
-  const survey = await world.ui.wait(say('Looking at the hosts', '正在查看主机'), () =>
-    examine(fleet.hosts.map(examined), kubernetes, fleet.parallel, world),
+  const looking = <T>(work: () => Promise<T>): Promise<T> =>
+    world.ui.wait(say('Looking at the hosts', '正在查看主机'), work);
+  const facts = allDone(
+    await looking(() => many(fleet.hosts, fleet.parallel, async (host) => readNode(await askPlace(asking(host))))),
   );
-  const peers = fleet.hosts.map((host) => peerOf(host, fleet, survey));
+  const peers = fleet.hosts.map((host, at) => peerOf(host, fleet, facts[at]!));
   const first = fleet.hosts.find(({ roles }) => roles.includes('control-plane'));
   const cluster: Cluster = {
     name,
@@ -79,13 +83,17 @@ export async function gather(config: Config, fleet: Fleet, world: World, bundle?
       return first.world;
     },
   };
-  const machines = peers.map((peer, at) => ({ ...peer, facts: survey.nodes[at]!.facts.host, cluster }));
+  const machines = peers.map((peer, at) => ({ ...peer, facts: facts[at]!.host, cluster }));
   if (bundle) refuseLacking(bundle, kubernetesSteps, machines);
+  let asked: Promise<Survey> | undefined;
+  const survey = (): Promise<Survey> => {
+    asked ??= looking(() => examine(fleet.hosts.map(examined), kubernetes, fleet.parallel, world));
+    return asked;
+  };
   return { fleet, survey, cluster, machines };
 }
 
-function peerOf({ name, roles, host }: OpenHost, fleet: Fleet, survey: Survey): Peer {
-  const facts = survey.nodes.find((view) => view.name === name)!.facts;
+function peerOf({ name, roles, host }: OpenHost, fleet: Fleet, facts: NodeFacts): Peer {
   const others = fleet.hosts.filter((other) => other.name !== name).map((other) => other.host.target.address);
   const address = nodeAddress(facts, host.target.address, others);
   if (address !== undefined) return { name, roles, address, gpu: hasGpu(facts.host) };

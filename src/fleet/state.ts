@@ -1,6 +1,13 @@
 /** What is true of a cluster now: whether its API answers, and how each machine stands in it. */
 import type { NodeView, Survey } from '../checks/node-check.js';
+import { UserError } from '../errors.js';
 import { say, type Text } from '../say.js';
+import { kubectl } from '../steps/at-node.js';
+import { apiIsReady } from '../steps/kubeadm-init.js';
+import { nodesNow } from '../steps/nodes.js';
+import type { World } from '../world.js';
+import type { Gathered } from './gather.js';
+import { asking } from './open.js';
 
 export type MachineState = 'ready' | 'not-ready' | 'drained' | 'absent' | 'unreachable' | 'unknown';
 
@@ -45,7 +52,7 @@ function machineNow({ name, roles, address, unreachable }: NodeView, nodes: read
 }
 
 /** The first control plane that answers speaks for the cluster. */
-export function clusterState({ nodes: views }: Survey): ClusterState {
+export function clusterState({ nodes: views }: Pick<Survey, 'nodes'>): ClusterState {
   const speaker = views.find(({ facts }) => facts.api?.ready) ?? views.find(({ facts }) => facts.api !== undefined);
   const api = speaker?.facts.api;
   const machines = views.map((view) => machineNow(view, speaker?.facts.objects?.nodes));
@@ -63,4 +70,34 @@ export function clusterState({ nodes: views }: Survey): ClusterState {
   const names = amiss.map(({ name }) => name);
   const reason = say(`Not ready: ${names.join(', ')}.`, `未就绪：${names.join('、')}。`);
   return { state: 'degraded', reason, ...version, machines };
+}
+
+/**
+ * How it stands when it stands well, by three small questions that steps ask too.
+ * @returns undefined where something is amiss: what it is takes a survey to tell
+ */
+export async function readyState({ fleet, machines }: Gathered): Promise<ClusterState | undefined> {
+  const first = fleet.hosts.find(({ roles }) => roles.includes('control-plane'));
+  if (!first) return undefined;
+  const world = asking(first);
+  const asked = Promise.all([apiIsReady(world), apiVersion(world), nodesNow(world)]);
+  const [ready, version, nodes] = await asked.catch((error: unknown): [boolean, undefined, []] => {
+    // A host that is gone is for those to tell who ask it more.
+    if (error instanceof UserError) return [false, undefined, []];
+    throw error;
+  });
+  const nothing = { host: { usable: {} } };
+  const api = { ready, says: '', ...(version === undefined ? {} : { version }) };
+  const objects = { nodes, daemonSets: [], pods: [], storageClasses: [], runtimeClasses: [] };
+  const views = machines.map(({ name, roles, address }): NodeView => {
+    const facts = name === first.name ? { ...nothing, api, objects } : nothing;
+    return { name, roles, address, facts };
+  });
+  const now = clusterState({ nodes: views });
+  return now.state === 'ready' ? now : undefined;
+}
+
+async function apiVersion({ host }: Pick<World, 'host'>): Promise<string | undefined> {
+  const { stdout } = await host.run(kubectl(['get', '--raw', '/version']));
+  return /"gitVersion": *"v(\d+\.\d+\.\d+)/.exec(stdout)?.[1];
 }

@@ -1,7 +1,7 @@
 /**
  * Questions that are asked of a host at the same moment travel together: one session for all of them instead of one
- * each. What cannot share (input, lines as they come, secrets, no time limit) goes alone. For questions only: the
- * answers come when the slowest has one.
+ * each, and the same question of several once. What cannot share (input, lines as they come, secrets, no time limit)
+ * goes alone. For questions only: the answers come when the slowest has one.
  */
 import { type Command, isSupply, quote } from '../command.js';
 import type { Host, Result, RunOptions } from '../world.js';
@@ -16,6 +16,12 @@ interface Asked {
   readonly resolve: (result: Result) => void;
   readonly reject: (error: unknown) => void;
 }
+
+/** One question, and all who asked it. */
+type Group = readonly Asked[];
+
+const sameness = ({ argv, sudo = false, env = {}, timeoutMs }: Command): string =>
+  JSON.stringify([argv, sudo, env, timeoutMs]);
 
 /** A GPU driver that hangs holds its reader for good; it shall hold nobody else. */
 const alone = /nvidia/;
@@ -42,9 +48,8 @@ const secondsOf = ({ timeoutMs = defaultTimeoutMs }: Command): number => timeout
 /** A POSIX shell script that asks all of them at once, and answers a line each: status, output, errors. */
 export function batchScript(commands: readonly Command[]): string {
   const asks = commands.map((command, at) => {
-    const env = Object.entries(command.env ?? {}).map(([name, value]) => `${name}=${value as string}`);
-    const words = env.length > 0 ? ['env', ...env, ...command.argv] : command.argv;
-    return `ask ${at} ${secondsOf(command).toFixed(3)} ${words.map(quote).join(' ')} &`;
+    const env = Object.entries(command.env ?? {}).map(([name, value]) => `export ${name}=${quote(value as string)}; `);
+    return `{ ${env.join('')}ask ${at} ${secondsOf(command).toFixed(3)} ${command.argv.map(quote).join(' ')}; } &`;
   });
   return [head, ...asks, tail(commands.length)].join('\n');
 }
@@ -59,22 +64,23 @@ export function readBatch(stdout: string, count: number): Result[] | undefined {
 }
 
 export function batched(host: Host): Host {
-  let waiting: Asked[] = [];
+  let waiting = new Map<string, Asked[]>();
   const run: Host['run'] = (command, options) => {
     if (!mayShare(command, options)) return host.run(command, options);
     return new Promise((resolve, reject) => {
       // Whoever asks in this turn of the event loop comes along.
-      if (waiting.length === 0) setImmediate(flush);
-      waiting.push({ command, resolve, reject });
+      if (waiting.size === 0) setImmediate(flush);
+      const same = sameness(command);
+      waiting.set(same, [...(waiting.get(same) ?? []), { command, resolve, reject }]);
     });
   };
   const flush = (): void => {
-    const all = waiting;
-    waiting = [];
+    const groups = [...waiting.values()];
+    waiting = new Map();
     for (const sudo of [true, false])
       void askAll(
         host,
-        all.filter(({ command }) => (command.sudo ?? false) === sudo),
+        groups.filter(([one]) => (one!.command.sudo ?? false) === sudo),
         sudo,
       );
   };
@@ -87,19 +93,26 @@ export function batched(host: Host): Host {
   };
 }
 
-async function askAll(host: Host, asked: readonly Asked[], sudo: boolean): Promise<void> {
-  const alone = ({ command, resolve, reject }: Asked): void => void host.run(command).then(resolve, reject);
-  if (asked.length < 2) return asked.forEach(alone);
-  const commands = asked.map(({ command }) => command);
+async function askAll(host: Host, groups: readonly Group[], sudo: boolean): Promise<void> {
+  const alone = async (group: Group): Promise<void> => {
+    try {
+      const result = await host.run(group[0]!.command);
+      for (const { resolve } of group) resolve(result);
+    } catch (error) {
+      for (const { reject } of group) reject(error);
+    }
+  };
+  if (groups.length < 2) return void groups.map(alone);
+  const commands = groups.map(([one]) => one!.command);
   const timeoutMs = Math.max(...commands.map(secondsOf)) * 1000 + graceMs;
   try {
     const stdin = batchScript(commands);
     const { stdout } = await host.run({ argv: ['sh', '-s'], stdin, sudo, timeoutMs });
-    const results = readBatch(stdout, asked.length);
+    const results = readBatch(stdout, groups.length);
     // A process that cannot even be killed has held all of them up: alone it holds itself alone.
-    if (!results) return asked.forEach(alone);
-    for (const [at, { resolve }] of asked.entries()) resolve(results[at]!);
+    if (!results) return void groups.map(alone);
+    for (const [at, group] of groups.entries()) for (const { resolve } of group) resolve(results[at]!);
   } catch (error) {
-    for (const { reject } of asked) reject(error);
+    for (const { reject } of groups.flat()) reject(error);
   }
 }

@@ -110,9 +110,15 @@ function memoryBound(memory: Memory | undefined, group: Cgroup | undefined): { m
   return bound === undefined ? {} : { memoryMiB: bound };
 }
 
+/** What a plan is made on. */
+export const planProbes: readonly Probe<unknown>[] = [os, kernel, virtualization, cgroup, cpu, memory, pci];
+
 /** Runs every probe: those that cannot hang one another at once, nvidia-smi's beside them in a row. */
-export async function askHost(world: Pick<World, 'host' | 'places'>): Promise<Section[]> {
-  const questions = hostProbes(world.places).map(async ({ id, command }) => {
+export async function askHost(
+  world: Pick<World, 'host' | 'places'>,
+  probes = hostProbes(world.places),
+): Promise<Section[]> {
+  const questions = probes.map(async ({ id, command }) => {
     const result = await ask(world.host, command);
     return { id, line: show(command), result };
   });

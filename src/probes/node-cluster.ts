@@ -24,6 +24,8 @@ export interface Node {
   readonly conditions: readonly Condition[];
   readonly podCidr?: string;
   readonly kubelet?: string;
+  /** As the host itself has it. */
+  readonly machineId?: string;
   /** `nvidia.com/gpu` that pods can have; absent where none was ever offered. */
   readonly gpus?: number;
   readonly gpuCapacity?: number;
@@ -76,7 +78,7 @@ const count = (value: unknown): number | undefined => {
   return value === undefined || Number.isNaN(number) ? undefined : number;
 };
 
-const nodeOf = (raw: Raw): Node => ({
+export const nodeOf = (raw: Raw): Node => ({
   name: (raw.metadata as Meta).name,
   labels: raw.metadata.labels ?? {},
   annotations: raw.metadata.annotations ?? {},
@@ -87,6 +89,7 @@ const nodeOf = (raw: Raw): Node => ({
     address: raw.status?.addresses?.find((one: Raw) => one.type === 'InternalIP')?.address as string | undefined,
     podCidr: raw.spec?.podCIDR as string | undefined,
     kubelet: (raw.status?.nodeInfo?.kubeletVersion as string | undefined)?.replace(/^v/, ''),
+    machineId: raw.status?.nodeInfo?.machineID as string | undefined,
     gpus: count(raw.status?.allocatable?.['nvidia.com/gpu']),
     gpuCapacity: count(raw.status?.capacity?.['nvidia.com/gpu']),
   }),

@@ -1,7 +1,7 @@
 /** A host as a node of a cluster: everything that is asked of it beyond what it is, and the facts of the answers. */
 import { type Command, show } from '../command.js';
 import type { Clock, Host, World } from '../world.js';
-import { askHost, type HostFacts, readHost } from './host.js';
+import { askHost, type HostFacts, planProbes, readHost } from './host.js';
 import { api, objects, said } from './node-cluster.js';
 import { identity, timeSync } from './node-identity.js';
 import { driver, kernelLog, modules, swap, sysctls } from './node-kernel.js';
@@ -44,6 +44,7 @@ export interface NodeFacts extends AllAnswers {
 }
 
 const endId = 'node.end';
+const end: Section = { id: endId, line: 'end', result: { code: 0, stdout: '', stderr: '' } };
 
 const rootProbe: Probe<true | string | undefined> = {
   id: 'node.root',
@@ -86,7 +87,17 @@ export async function askNode(world: Asker): Promise<Section[]> {
   const asRoot = rootProbe.read(root.result) === true;
   const parts = Object.entries(groups).map(([id, questions]) => section(id, together(questions, asRoot)));
   const [base, ...answers] = await Promise.all([askHost(world), ...parts]);
-  return [...base, clock, root, ...answers, { id: endId, line: 'end', result: { code: 0, stdout: '', stderr: '' } }];
+  return [...base, clock, root, ...answers, end];
+}
+
+/** What it is and where it is, and no more: a plan is made on that. Root is reached. */
+export async function askPlace({ host, places }: Pick<World, 'host' | 'places'>): Promise<Section[]> {
+  const id = 'node.machine';
+  const [base, result] = await Promise.all([
+    askHost({ host, places }, planProbes),
+    ask(host, together({ addresses, routes }, true)),
+  ]);
+  return [...base, { id, line: id, result }, end];
 }
 
 /** The last section of a recording that was cut may be a half: it is left out. */

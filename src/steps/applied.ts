@@ -9,6 +9,7 @@ import { say } from '../say.js';
 import type { Result, World } from '../world.js';
 import { ask, asRoot, kubectl, outwardly, run } from './at-node.js';
 import type { Brings, Machine } from './machine.js';
+import { isRolledOut, type Workload } from './workloads.js';
 
 const manager = '--field-manager=deepseek-deploy';
 
@@ -26,42 +27,6 @@ const applyWords = ['apply', '--server-side', '--force-conflicts', manager, '-f'
 
 export const applyObjects = (objects: readonly KubeObject[]): Action =>
   run(kubectl([...applyWords, '-'], documentsOf(objects), 120_000));
-
-export interface Workload {
-  readonly namespace: string;
-  /** 'daemonset/kube-flannel' */
-  readonly name: string;
-}
-
-const rollout = ({ namespace, name }: Workload): Command =>
-  kubectl(['-n', namespace, 'rollout', 'status', name, '--watch=false']);
-
-/** Whether every pod of it runs as it shall; the status alone is 0 while it is still on its way. */
-export const isRolledOut = async (workload: Workload, world: World): Promise<boolean> =>
-  /successfully rolled out|roll out complete/.test((await world.host.run(rollout(workload))).stdout);
-
-/** Images of GPU software are large. */
-const rolloutMs = 20 * 60_000;
-
-export const untilRolledOut = (workload: Workload, timeoutMs = rolloutMs): Action => ({
-  kind: 'wait',
-  what: say(workload.name, workload.name),
-  timeoutMs,
-  until: async (world) => {
-    const { stdout, stderr } = await world.host.run(rollout(workload));
-    const words = (stdout || stderr).trim().split('\n').at(-1) ?? '';
-    return /successfully rolled out|roll out complete/.test(stdout) || say(words, words);
-  },
-});
-
-/**
- * Whether a pod of a DaemonSet runs: what a host waits for that makes the cluster. Others join at the same moment, and
- * until its pod runs there too it is "1 of 2"; that is theirs to wait for.
- */
-export const isBegun = async ({ namespace, name }: Workload, world: World): Promise<boolean> => {
-  const ready = kubectl(['-n', namespace, 'get', name, '-o', 'jsonpath={.status.numberReady}']);
-  return Number((await world.host.run(ready)).stdout) > 0;
-};
 
 /** Both at once: each is a question to the API server. */
 export async function areRunning(objects: readonly KubeObject[], workload: Workload, world: World): Promise<boolean> {

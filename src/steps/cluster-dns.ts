@@ -1,7 +1,7 @@
 /** Names of services resolve: what is started on the cluster next asks for them first. */
 import { say } from '../say.js';
-import { isRolledOut, untilRolledOut, type Workload } from './applied.js';
 import type { NodeStep } from './machine.js';
+import { isRolledOut, untilRolledOut, type Workload } from './workloads.js';
 
 /** kubeadm brings it; its pods wait for the network and for a node that takes them. */
 const coreDns: Workload = { namespace: 'kube-system', name: 'deployment/coredns' };

@@ -3,9 +3,10 @@ import { dcgmExporter, dcgmName, devicePlugin, devicePluginName } from '../manif
 import type { Action } from '../plan/step.js';
 import { say } from '../say.js';
 import type { World } from '../world.js';
-import { applyObjects, areRunning, bringsObjects, untilRolledOut, type Workload } from './applied.js';
-import { kubectl } from './at-node.js';
+import { applyObjects, areRunning, bringsObjects } from './applied.js';
 import type { Machine, NodeStep } from './machine.js';
+import { nodesNow } from './nodes.js';
+import { untilRolledOut, type Workload } from './workloads.js';
 
 const wanted = ({ cluster }: Machine): boolean =>
   cluster.settings.gpuLayer === 'device-plugin' && cluster.machines.some(({ gpu }) => gpu);
@@ -16,12 +17,8 @@ const exporter = workload(dcgmName);
 
 /** The GPU hosts that offer none yet: their kubelet tells a moment after the plugin has told it. */
 async function offeringNone({ cluster }: Machine, world: World): Promise<readonly string[]> {
-  const path = '{range .items[*]}{.metadata.name} {.status.allocatable.nvidia\\.com/gpu}{"\\n"}{end}';
-  const { stdout } = await world.host.run(kubectl(['get', 'nodes', '-o', `jsonpath=${path}`]));
-  const offering = stdout.split('\n').flatMap((line) => {
-    const [name, count] = line.split(' ');
-    return Number(count) > 0 ? [name] : [];
-  });
+  const nodes = await nodesNow(world);
+  const offering = nodes.filter(({ gpus = 0 }) => gpus > 0).map(({ name }) => name);
   return cluster.machines.filter(({ name, gpu }) => gpu && !offering.includes(name)).map(({ name }) => name);
 }
 

@@ -4,10 +4,13 @@ import { say } from '../say.js';
 import { ask, asRoot, run } from './at-node.js';
 import type { NodeStep } from './machine.js';
 
-/** Prints what swaps, or would after the next boot. */
+/**
+ * Prints what swaps, or would after the next boot. By pattern: with `--type` systemd looks up the state of each of its
+ * hundreds of units first, which took 0.65 s of processor.
+ */
 export const swapScript = `tail -n +2 /proc/swaps
 awk '$1 !~ /^#/ && $3 == "swap"' /etc/fstab 2>/dev/null
-systemctl list-unit-files --type swap --state enabled,generated --no-legend 2>/dev/null
+systemctl list-unit-files '*.swap' --state enabled,generated --no-legend 2>/dev/null
 exit 0`;
 
 const mark = '#deepseek-deploy# ';

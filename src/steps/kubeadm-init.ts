@@ -67,14 +67,14 @@ export const kubeadmFailed =
     });
   };
 
-const isReady = async (world: World): Promise<boolean> =>
+export const apiIsReady = async (world: Pick<World, 'host'>): Promise<boolean> =>
   (await world.host.run(kubectl(['get', '--raw', '/readyz']))).stdout === 'ok';
 
 export const untilReady: Action = {
   kind: 'wait',
   what: say('the API server', 'API server'),
   timeoutMs: 300_000,
-  until: async (world) => (await isReady(world)) || say('not ready yet', '尚未就绪'),
+  until: async (world) => (await apiIsReady(world)) || say('not ready yet', '尚未就绪'),
 };
 
 export const restartKubelet: Action = run(asRoot('systemctl restart kubelet', [], 120_000));
@@ -84,7 +84,7 @@ export const kubeadmInit: NodeStep = {
   title: say('The first control plane', '首个控制平面'),
   on: 'first',
   async done(_, world) {
-    const [before, ready] = await Promise.all([world.files.readIfAny(stateFile), isReady(world)]);
+    const [before, ready] = await Promise.all([world.files.readIfAny(stateFile), apiIsReady(world)]);
     return before === 'made\n' && ready;
   },
   async apply(machine, world) {

@@ -6,9 +6,10 @@ import { ours } from '../install/packages.js';
 import { tail } from '../plan/step.js';
 import { say } from '../say.js';
 import type { Result, World } from '../world.js';
-import { ask, asRoot, clusterWish, firstOf, kubectl, nodeWish, run } from './at-node.js';
+import { ask, asRoot, clusterWish, firstOf, nodeWish, run } from './at-node.js';
 import { kubeadmFailed, refuseLeftovers, resetNode, restartKubelet, state, stateFile } from './kubeadm-init.js';
 import type { Machine, NodeStep } from './machine.js';
+import { nodesNow } from './nodes.js';
 
 export const tokenScript = `kubeadm token create --kubeconfig ${adminConfig} --ttl 15m --print-join-command 2>/dev/null`;
 export const uploadScript = `kubeadm init phase upload-certs --upload-certs --kubeconfig ${adminConfig} 2>/dev/null`;
@@ -49,10 +50,8 @@ const joinConfiguration = (machine: Machine): Supply => ({
   get: async () => joinText(nodeWish(machine), clusterWish(machine), await secretsFor(machine)),
 });
 
-const nodeId = async (machine: Machine): Promise<string> => {
-  const words = ['get', 'node', machine.name, '--ignore-not-found', '-o', 'jsonpath={.status.nodeInfo.machineID}'];
-  return (await machine.cluster.controlPlane().host.run(kubectl(words))).stdout.trim();
-};
+const nodeId = async ({ name, cluster }: Machine): Promise<string | undefined> =>
+  (await nodesNow(cluster.controlPlane())).find((node) => node.name === name)?.machineId;
 
 const clusterCa = async ({ cluster }: Machine): Promise<string> =>
   (await ask(cluster.controlPlane(), caScript)).stdout.trim();

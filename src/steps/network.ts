@@ -2,17 +2,9 @@
 import { manifests } from '../install/pins.js';
 import { flannel, flannelName, flannelNamespace } from '../manifests/flannel.js';
 import { say } from '../say.js';
-import {
-  applyObjects,
-  applyPinned,
-  areApplied,
-  bringsObjects,
-  isBegun,
-  isPinnedApplied,
-  untilRolledOut,
-  type Workload,
-} from './applied.js';
+import { applyObjects, applyPinned, areApplied, bringsObjects, isPinnedApplied } from './applied.js';
 import type { Machine, NodeStep } from './machine.js';
+import { isBegun, untilRolledOut, type Workload } from './workloads.js';
 
 const flannelWorkload: Workload = { namespace: flannelNamespace, name: `daemonset/${flannelName}` };
 const calicoWorkload: Workload = { namespace: 'kube-system', name: 'daemonset/calico-node' };

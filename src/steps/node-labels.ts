@@ -1,10 +1,12 @@
 /** Labels and taints of every node by its role: what pods are placed by. */
 import { taintsOf } from '../install/kubeadm.js';
 import { gpuLabel } from '../manifests/gpu.js';
+import type { Node } from '../probes/node-cluster.js';
 import { say } from '../say.js';
 import type { World } from '../world.js';
 import { isOpen, kubectl, run } from './at-node.js';
 import type { Cluster, NodeStep, Peer } from './machine.js';
+import { nodesNow } from './nodes.js';
 
 /** kubelet may not give itself a role: the API server refuses such labels of a node. */
 export const labelsOf = ({ roles, gpu }: Pick<Peer, 'roles' | 'gpu'>): Readonly<Record<string, string>> => ({
@@ -14,19 +16,16 @@ export const labelsOf = ({ roles, gpu }: Pick<Peer, 'roles' | 'gpu'>): Readonly<
   ...(gpu ? { [gpuLabel]: 'true' } : {}),
 });
 
-export interface Node {
-  readonly metadata: { readonly name: string; readonly labels?: Readonly<Record<string, string>> };
-  readonly spec?: { readonly taints?: readonly { readonly key: string }[] };
-}
-
 const roleTaints = /^(node-role\.kubernetes\.io|deepseek-deploy\.io)\//;
 
 /** What kubectl is to say about a node so that it is as wished; nothing where it is. */
-export function changes(peer: Peer, open: boolean, node: Node | undefined): readonly (readonly string[])[] {
-  const is = node?.metadata.labels ?? {};
+type Marked = Pick<Node, 'labels' | 'taints'>;
+
+export function changes(peer: Peer, open: boolean, node: Marked | undefined): readonly (readonly string[])[] {
+  const is = node?.labels ?? {};
   const labels = Object.entries(labelsOf(peer)).filter(([key, value]) => is[key] !== value);
   const wanted = taintsOf({ roles: peer.roles, open });
-  const there = (node?.spec?.taints ?? []).map(({ key }) => key);
+  const there = (node?.taints ?? []).map(({ key }) => key);
   const add = wanted.filter(({ key }) => !there.includes(key)).map(({ key, effect }) => `${key}=:${effect}`);
   const drop = there.filter((key) => roleTaints.test(key) && !wanted.some((one) => one.key === key));
   const taints = [...add, ...drop.map((key) => `${key}-`)];
@@ -45,13 +44,12 @@ export function changes(peer: Peer, open: boolean, node: Node | undefined): read
 }
 
 async function pending({ machines }: Cluster, world: World): Promise<readonly (readonly string[])[]> {
-  const { code, stdout } = await world.host.run(kubectl(['get', 'nodes', '-o', 'json']));
-  const nodes = code === 0 ? (JSON.parse(stdout) as { readonly items: readonly Node[] }).items : [];
+  const nodes = await nodesNow(world);
   return machines.flatMap((peer) =>
     changes(
       peer,
       isOpen({ machines }),
-      nodes.find(({ metadata }) => metadata.name === peer.name),
+      nodes.find(({ name }) => name === peer.name),
     ),
   );
 }

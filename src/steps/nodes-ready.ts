@@ -1,15 +1,13 @@
 /** Every node says that it can take pods. */
 import { say } from '../say.js';
 import type { World } from '../world.js';
-import { kubectl } from './at-node.js';
 import type { Machine, NodeStep } from './machine.js';
+import { isReady, nodesNow } from './nodes.js';
 
 /** The names of those that are not ready, or not there. */
 async function waitedFor({ cluster }: Machine, world: World): Promise<readonly string[]> {
-  const path = `{range .items[*]}{.metadata.name} {.status.conditions[?(@.type=="Ready")].status}{"\\n"}{end}`;
-  const { stdout } = await world.host.run(kubectl(['get', 'nodes', '-o', `jsonpath=${path}`]));
-  const ready = stdout.split('\n').filter((line) => line.endsWith(' True'));
-  return cluster.machines.map(({ name }) => name).filter((name) => !ready.includes(`${name} True`));
+  const ready = (await nodesNow(world)).filter(isReady).map(({ name }) => name);
+  return cluster.machines.map(({ name }) => name).filter((name) => !ready.includes(name));
 }
 
 export const nodesReady: NodeStep = {

@@ -1,8 +1,9 @@
 /** Volumes in folders of the nodes. */
 import { localPath, localPathName, localPathNamespace } from '../manifests/local-path.js';
 import { say } from '../say.js';
-import { applyObjects, areRunning, bringsObjects, untilRolledOut, type Workload } from './applied.js';
+import { applyObjects, areRunning, bringsObjects } from './applied.js';
 import type { Cluster, NodeStep } from './machine.js';
+import { untilRolledOut, type Workload } from './workloads.js';
 
 const workload: Workload = { namespace: localPathNamespace, name: `deployment/${localPathName}` };
 

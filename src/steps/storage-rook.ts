@@ -1,13 +1,14 @@
 /** Volumes kept three times on the storage hosts: Rook and Ceph. */
-import { manifests, rookImages } from '../install/pins.js';
+import { manifests } from '../install/pins.js';
 import { rookCluster, rookNamespace } from '../manifests/rook.js';
 import type { Action } from '../plan/step.js';
 import { say } from '../say.js';
 import type { World } from '../world.js';
-import { applyObjects, applyPinned, areApplied, isPinnedApplied, untilRolledOut } from './applied.js';
+import { applyObjects, applyPinned, areApplied, isPinnedApplied } from './applied.js';
 import { ask, asRoot, kubectl, run } from './at-node.js';
 import type { Cluster, NodeStep } from './machine.js';
 import { storageOf } from './storage-local-path.js';
+import { untilRolledOut } from './workloads.js';
 
 const operator = { namespace: rookNamespace, name: 'deployment/rook-ceph-operator' };
 // Definitions first: an object of a kind that is not defined yet is refused.
@@ -58,7 +59,7 @@ export const storageRook: NodeStep = {
   on: 'first',
   after: ['node.labels', 'storage.host'],
   needed: ({ cluster }) => storageOf(cluster) === 'rook',
-  brings: () => ({ manifests: parts, images: rookImages }),
+  brings: () => ({ manifests: parts }),
   done: ({ cluster }, world) => isThere(cluster, world),
   apply: async (machine) => [
     ...parts.flatMap((part) => applyPinned(part, machine)),

@@ -67,6 +67,24 @@ describe('questions that are asked at once', () => {
     );
   });
 
+  it('the same one of several is asked once, and all have its answer', async () => {
+    const { host, sessions } = counted();
+    const folder = folderHere();
+    const same = () => host.run(sh('echo x >>"$1"; wc -l <"$1"', `${folder}/asked`));
+    const answers = await Promise.all([same(), host.run({ argv: ['echo', 'other'] }), same(), same()]);
+    expect(answers.map(({ stdout }) => stdout.trim())).toEqual(['1', 'other', '1', '1']);
+    expect(sessions).toHaveLength(1);
+    const alone = await Promise.all([same(), same()]);
+    expect(alone.map(({ stdout }) => stdout.trim())).toEqual(['2', '2']);
+    const another = await Promise.all([
+      same(),
+      host.run({ ...sh('echo "$A"'), env: { A: 'a' } }),
+      host.run(sh('echo "$A"')),
+    ]);
+    expect(another.map(({ stdout }) => stdout.trim())).toEqual(['3', 'a', '']);
+    rmSync(folder, { recursive: true });
+  });
+
   it('those of root and those of the user apart', async () => {
     const { host, sessions } = counted();
     const all = ['a', 'b', 'c', 'd'].map((word, at) => host.run({ argv: ['echo', word], sudo: at < 2 }));

@@ -1,6 +1,5 @@
 /** Real hosts on this machine for as long as a test needs them; see `up`. */
 import { execFileSync, spawn } from 'node:child_process';
-import { EventEmitter, once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { createInterface } from 'node:readline';
@@ -9,14 +8,8 @@ import type { SshSettings, SshTarget } from '../../src/hosts/ssh.js';
 export interface Machine {
   readonly name: string;
   readonly address: string;
-  /** The host's process 1, as this machine numbers it; another one after each boot. */
+  /** The host's process 1, as this machine numbers it. */
   readonly leader: number;
-  /** How often it has come up. */
-  readonly boots: number;
-  /** Ends all of it at once. */
-  cutPower(): void;
-  /** Switches it on, where it is off; until sshd answers. */
-  powerOn(): Promise<void>;
   /** As root, or as a user: `free` (sudo asks nothing), `asks` (its password is "right one"), `stranger` (no sudo). */
   target(user?: 'root' | 'free' | 'asks' | 'stranger'): SshTarget;
 }
@@ -27,40 +20,6 @@ export interface Machines {
   /** Until sshd answered on all of them. */
   readonly bootMs: number;
   close(): Promise<void>;
-}
-
-class Host implements Machine {
-  leader = 0;
-  boots = 0;
-  readonly #up = new EventEmitter();
-
-  constructor(
-    readonly name: string,
-    readonly address: string,
-    readonly identityFile: string,
-    readonly switchOn: () => void,
-  ) {}
-
-  cameUp(leader: number): void {
-    this.leader = leader;
-    this.boots += 1;
-    this.#up.emit('up');
-  }
-
-  target(user = 'root'): SshTarget {
-    const { name, address, identityFile } = this;
-    return { name, address, user, identityFile };
-  }
-
-  cutPower(): void {
-    process.kill(this.leader, 'SIGKILL');
-  }
-
-  async powerOn(): Promise<void> {
-    const up = once(this.#up, 'up');
-    this.switchOn();
-    await up;
-  }
 }
 
 export async function machines(count: number): Promise<Machines> {
@@ -78,23 +37,14 @@ export async function machines(count: number): Promise<Machines> {
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     said = (said + text).slice(-4000);
   });
-  const hosts: Host[] = [];
-  const told = createInterface({ input: child.stdout });
-  const ready = new Promise<void>((resolve) => {
-    told.on('line', (line) => {
-      const [word, name, address, leader] = line.split(' ') as [string, string, string, string];
-      if (word === 'ready') return resolve();
-      let host = hosts.find((one) => one.name === name);
-      if (!host) {
-        host = new Host(name, address, `${folder}/id`, () => child.stdin.write(`on ${name}\n`));
-        hosts.push(host);
-      }
-      host.cameUp(Number(leader));
-    });
-  });
-  await Promise.race([ready, over]);
+  const hosts: Machine[] = [];
+  for await (const line of createInterface({ input: child.stdout })) {
+    if (line === 'ready') break;
+    const [, name, address, leader] = line.split(' ') as [string, string, string, string];
+    const target = (user = 'root'): SshTarget => ({ name, address, user, identityFile: `${folder}/id` });
+    hosts.push({ name, address, leader: Number(leader), target });
+  }
   if (hosts.length < count) throw new Error(`the test hosts did not come up (${await over}):\n${said}`);
-  hosts.sort((a, b) => a.name.localeCompare(b.name));
   return {
     hosts,
     bootMs: performance.now() - startedAt,
@@ -104,6 +54,23 @@ export async function machines(count: number): Promise<Machines> {
       await over;
       rmSync(folder, { recursive: true, force: true });
     },
+  };
+}
+
+/** What the hosts' processors did so far, ms: it tells more than the clock of a machine that others use too. */
+export const processorMs = ({ hosts }: Machines): number =>
+  hosts.reduce((sum, { leader }) => {
+    const group =
+      /:(?:[\w,]*,)?cpuacct(?:,[\w,]*)?:(.*)$/m.exec(readFileSync(`/proc/${leader}/cgroup`, 'utf8'))?.[1] ?? '';
+    return sum + Number(readFileSync(`/sys/fs/cgroup/cpuacct${group}/cpuacct.usage`, 'utf8')) / 1e6;
+  }, 0);
+
+/** Values of this machine's kernel that its hosts share and an install sets. @returns puts them back */
+export function keptKernel(): () => void {
+  const names = ['fs/inotify/max_user_instances', 'fs/inotify/max_user_watches', 'vm/max_map_count'];
+  const before = names.map((name) => [`/proc/sys/${name}`, readFileSync(`/proc/sys/${name}`, 'utf8')] as const);
+  return () => {
+    for (const [path, value] of before) writeFileSync(path, value);
   };
 }
 

@@ -3,12 +3,14 @@
  * their disks, so that a run that was killed is resumed from there; the API is played from it.
  */
 import { run } from '../../src/cli.js';
-import { lockScript, seeLockScript } from '../../src/fleet/lock.js';
+import { show } from '../../src/command.js';
+import { lockScript } from '../../src/fleet/lock.js';
 import { systemClock } from '../../src/hosts/clock.js';
 import { distributionOf } from '../../src/install/distribution.js';
 import type { Action } from '../../src/plan/step.js';
 import { say } from '../../src/say.js';
 import type { Machine, NodeStep } from '../../src/steps/machine.js';
+import { nodesCommand } from '../../src/steps/nodes.js';
 import type { World } from '../../src/world.js';
 import { type FakeOptions, type FakeWorld, fakeWorld } from './fake.js';
 import { type Call, type Reply, type SimulatedHost, type SimulatedOptions, simulatedHost } from './host.js';
@@ -175,6 +177,12 @@ function programsOf(name: string, hosts: Record<string, SimulatedHost>): Record<
 const nodesOf = (hosts: Record<string, SimulatedHost>): string[] =>
   Object.keys(hosts).filter((name) => lies(Object.values(hosts)[0]!, `node-${name}`));
 
+const conditions = [{ type: 'Ready', status: 'True' }];
+const nodeInfo = { kubeletVersion: 'v1.36.4' };
+
+const nodeLines = (names: readonly string[]): string =>
+  names.map((name) => `${name}\t{}\t\t\t${JSON.stringify(nodeInfo)}\t${JSON.stringify(conditions)}\t{}\n`).join('');
+
 function kubectl(hosts: Record<string, SimulatedHost>): Record<string, Reply> {
   const words = 'kubectl --kubeconfig /etc/kubernetes/admin.conf';
   const first = (): SimulatedHost => Object.values(hosts)[0]!;
@@ -202,7 +210,15 @@ function kubectl(hosts: Record<string, SimulatedHost>): Record<string, Reply> {
       },
     ],
   ];
-  return Object.fromEntries(['cp', 'a', 'b'].flatMap(ofNode));
+  const asked = (answer: () => string): Reply => {
+    return () => (lies(first(), 'made') ? { stdout: answer() } : { code: 1, stderr: 'connection refused\n' });
+  };
+  return {
+    ...Object.fromEntries(['cp', 'a', 'b'].flatMap(ofNode)),
+    [`${words} get --raw /readyz`]: asked(() => 'ok'),
+    [`${words} get --raw /version`]: asked(() => '{"gitVersion": "v1.36.4"}'),
+    [show({ ...nodesCommand, sudo: false })]: asked(() => nodeLines(nodesOf(hosts))),
+  };
 }
 
 const section = (id: string, text: string): string =>
@@ -210,6 +226,8 @@ const section = (id: string, text: string): string =>
     .split('\n')
     .map((line) => ` ${line}\n`)
     .join('')}=== /${id} 0.\n`;
+
+const addressOf = (at: number): string => `2: eth0    inet 10.0.0.${at + 1}/24 brd 10.0.0.255 scope global eth0`;
 
 function scriptOf(
   script: string,
@@ -219,13 +237,14 @@ function scriptOf(
   { identity, os }: SimulationOptions,
 ): Reply | undefined {
   if (script === lockScript) return lock;
-  if (script === seeLockScript) return seeLock;
   if (script.includes('section objects')) return () => ({ stdout: at === 0 ? api(hosts) : '' });
   if (script.includes('section identity')) {
     const { hostname = name, machineId = `${at + 1}`.repeat(32) } = identity?.[name] ?? {};
-    const address = `2: eth0    inet 10.0.0.${at + 1}/24 brd 10.0.0.255 scope global eth0`;
-    return { stdout: section('identity', `host: ${hostname}\nmachine: ${machineId}`) + section('addresses', address) };
+    return {
+      stdout: section('identity', `host: ${hostname}\nmachine: ${machineId}`) + section('addresses', addressOf(at)),
+    };
   }
+  if (script.includes('section addresses')) return { stdout: section('addresses', addressOf(at)) };
   if (script.includes('/etc/os-release')) {
     return { stdout: os?.[name] ?? 'ID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n' };
   }
@@ -241,18 +260,9 @@ function api(hosts: Record<string, SimulatedHost>): string {
   const items = nodesOf(hosts).map((name) => ({
     kind: 'Node',
     metadata: { name },
-    status: {
-      conditions: [{ type: 'Ready', status: 'True' }],
-      nodeInfo: { kubeletVersion: 'v1.36.4' },
-    },
+    status: { conditions, nodeInfo },
   }));
   return section('api', 'ok\nversion: 1.36.4') + section('objects', JSON.stringify({ items }));
-}
-
-function seeLock({ host, args: [home] }: Call): { stdout: string } {
-  const file = host.disk.get(`${home}/lock`);
-  if (file === undefined) return { stdout: '' };
-  return { stdout: `${Math.round((Date.now() - file.mtimeMs) / 1000)}\n${new TextDecoder().decode(file.content)}\n` };
 }
 
 /** As the script does it, which has a test of its own. */

@@ -6,8 +6,13 @@ import type { Kubernetes } from '../../src/config/kubernetes.js';
 import { load, merge } from '../../src/config/load.js';
 import { programs } from '../../src/install/programs.js';
 import { type Sources, sourcesOf } from '../../src/install/sources.js';
+import { flannelName, flannelNamespace } from '../../src/manifests/flannel.js';
+import { dcgmName, devicePluginName } from '../../src/manifests/gpu.js';
+import { localPathName, localPathNamespace } from '../../src/manifests/local-path.js';
+import { rookNamespace } from '../../src/manifests/rook.js';
 import type { HostFacts } from '../../src/probes/host.js';
 import { type Cluster, hasGpu, type Machine, type Peer } from '../../src/steps/machine.js';
+import type { Workload } from '../../src/steps/workloads.js';
 import type { Result } from '../../src/world.js';
 import type { Facts } from '../install/systems.js';
 import { type FakeWorld, fakeWorld } from './fake.js';
@@ -54,24 +59,53 @@ const bare = (name: string, apt: boolean): NodeState => ({
 
 type Words = readonly string[];
 
+const conditions = [{ type: 'Ready', status: 'True' }];
+
+/** GPUs are offered once something beside the network was applied. */
+const nodeLines = ({ nodes, applied }: Shared): string =>
+  [...nodes]
+    .map(([name, { labels, taints }]) => {
+      const allocatable = applied.size > 1 ? { 'nvidia.com/gpu': '2' } : {};
+      const all = [labels, taints, undefined, { machineID: `id-${name}` }, conditions, allocatable];
+      return `${name}\t${all.map((one) => JSON.stringify(one) ?? '').join('\t')}\n`;
+    })
+    .join('');
+
+const sets: readonly Workload[] = [
+  { namespace: flannelNamespace, name: flannelName },
+  { namespace: 'kube-system', name: 'calico-node' },
+  { namespace: 'kube-system', name: devicePluginName },
+  { namespace: 'kube-system', name: dcgmName },
+];
+const deployments: readonly Workload[] = [
+  { namespace: 'kube-system', name: 'coredns' },
+  { namespace: localPathNamespace, name: localPathName },
+  { namespace: rookNamespace, name: 'rook-ceph-operator' },
+];
+
+/** All of them run, wherever there is a node. */
+function workloadLines({ nodes }: Shared): string {
+  const n = nodes.size;
+  const set = { observedGeneration: 1, desiredNumberScheduled: n, updatedNumberScheduled: n };
+  const ofSets = JSON.stringify({ ...set, numberReady: n, numberAvailable: n });
+  const ofDeployments = JSON.stringify({
+    observedGeneration: 1,
+    replicas: 1,
+    updatedReplicas: 1,
+    availableReplicas: 1,
+  });
+  return [
+    ...sets.map(({ namespace, name }) => `DaemonSet/${name}\t${namespace}\t1\t\t${ofSets}\n`),
+    ...deployments.map(({ namespace, name }) => `Deployment/${name}\t${namespace}\t1\t1\t${ofDeployments}\n`),
+  ].join('');
+}
+
 function kubectl(words: Words, stdin: string, shared: Shared): Reply {
   const line = words.join(' ');
   if (!shared.ready) return { code: 1, stderr: 'connection refused' };
   if (line === 'get --raw /readyz') return { stdout: 'ok' };
-  if (line === 'get nodes -o json')
-    return {
-      stdout: JSON.stringify({
-        items: [...shared.nodes].map(([name, { labels, taints }]) => ({
-          metadata: { name, labels },
-          spec: { taints },
-        })),
-      }),
-    };
-  if (line.includes('.status.allocatable'))
-    return { stdout: [...shared.nodes.keys()].map((name) => `${name} ${shared.applied.size > 1 ? 2 : ''}`).join('\n') };
-  if (line.startsWith('get nodes -o jsonpath='))
-    return { stdout: [...shared.nodes.keys()].map((name) => `${name} True`).join('\n') };
-  if (words[0] === 'get' && words[1] === 'node') return { stdout: shared.nodes.has(words[2]!) ? `id-${words[2]}` : '' };
+  if (line.startsWith('get nodes -o jsonpath=')) return { stdout: nodeLines(shared) };
+  if (line.startsWith('get daemonsets,deployments -A')) return { stdout: workloadLines(shared) };
   if (words[0] === 'label') {
     const { labels } = shared.nodes.get(words[2]!)!;
     for (const pair of words.slice(4)) labels[pair.split('=')[0]!] = pair.split('=')[1]!;
@@ -93,8 +127,6 @@ function kubectl(words: Words, stdin: string, shared: Shared): Reply {
     return {};
   }
   if (words[0] === 'diff') return { code: shared.applied.has(what) ? 0 : 1 };
-  if (line.includes('.status.numberReady')) return { stdout: String(shared.nodes.size) };
-  if (words.includes('rollout')) return { stdout: `${words.at(-2)} successfully rolled out` };
   if (words.includes('cephcluster')) return { stdout: 'Ready: Cluster created successfully' };
   return undefined;
 }

@@ -6,7 +6,11 @@ import type { Result, World } from '../world.js';
 import { allDone, many } from './many.js';
 import { type Action, tail } from './step.js';
 
-const pollMs = 150;
+/**
+ * What is waited for is asked again after a tenth of the time it has taken so far, within these bounds, ms: so much may be
+ * waited in vain, and each question takes a process on a host that has better things to do.
+ */
+const poll = { least: 150, most: 1000 };
 export type Note = (text: Text) => void;
 
 /**
@@ -118,13 +122,14 @@ async function supervise(world: World): Promise<void> {
 }
 
 async function wait(action: Action & { kind: 'wait' }, world: World, note: Note): Promise<void> {
-  const deadline = world.clock.monotonic() + action.timeoutMs;
+  const begun = world.clock.monotonic();
   for (;;) {
     const answer = await action.until(world);
     if (answer === true) return;
     note(answer);
-    if (world.clock.monotonic() >= deadline) throw waitedInVain(action, answer);
-    await world.clock.sleep(pollMs, world.stop);
+    const waited = world.clock.monotonic() - begun;
+    if (waited >= action.timeoutMs) throw waitedInVain(action, answer);
+    await world.clock.sleep(Math.min(poll.most, Math.max(poll.least, waited / 10)), world.stop);
   }
 }
 

@@ -1,5 +1,4 @@
 /** Objects in the cluster: held against what the API server has, applied by it, and waited for. */
-import type { Command } from '../command.js';
 import { UserError } from '../errors.js';
 import { ours } from '../install/packages.js';
 import type { Pinned } from '../install/pins.js';
@@ -8,19 +7,16 @@ import { type Action, tail } from '../plan/step.js';
 import { say } from '../say.js';
 import type { Result, World } from '../world.js';
 import { ask, asRoot, kubectl, outwardly, run } from './at-node.js';
+import { isHeld, manager } from './held.js';
 import type { Brings, Machine } from './machine.js';
 import { isRolledOut, type Workload } from './workloads.js';
-
-const manager = '--field-manager=deepseek-deploy';
-
-const diff = (from: string, stdin?: string): Command => kubectl(['diff', '--server-side', manager, '-f', from], stdin);
 
 /** The images of its pods. */
 export const bringsObjects = (objects: readonly KubeObject[]): Brings => ({ images: imagesIn(documentsOf(objects)) });
 
 /** Whether nothing would change. */
-export const areApplied = async (objects: readonly KubeObject[], world: World): Promise<boolean> =>
-  (await world.host.run(diff('-', documentsOf(objects)))).code === 0;
+export const areApplied = (objects: readonly KubeObject[], world: World): Promise<boolean> =>
+  isHeld({ documents: documentsOf(objects) }, world);
 
 /** Fields that somebody else set are set to ours: what is written here is what shall be. */
 const applyWords = ['apply', '--server-side', '--force-conflicts', manager, '-f'];
@@ -42,7 +38,7 @@ export const hashScript = '[ ! -e "$1" ] || sha256sum <"$1" | cut -d" " -f1';
 export async function isPinnedApplied(manifest: Pinned, world: World): Promise<boolean> {
   const file = fileOf(manifest);
   if ((await ask(world, hashScript, file)).stdout.trim() !== manifest.sha256) return false;
-  return (await world.host.run(diff(file))).code === 0;
+  return isHeld({ file }, world);
 }
 
 // $1: the place; $2: the address; $3: the hash.

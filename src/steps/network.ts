@@ -34,6 +34,9 @@ export const networkCalico: NodeStep = {
   after: ['kubeadm.init'],
   needed: ({ cluster }) => cluster.settings.network === 'calico',
   brings: () => ({ manifests: [manifests.calico] }),
-  done: async (_, world) => (await isPinnedApplied(manifests.calico, world)) && (await isBegun(calicoWorkload, world)),
+  async done(_, world) {
+    const both = await Promise.all([isPinnedApplied(manifests.calico, world), isBegun(calicoWorkload, world)]);
+    return both.every(Boolean);
+  },
   apply: async (machine) => [...applyPinned(manifests.calico, machine), untilRolledOut(calicoWorkload)],
 };

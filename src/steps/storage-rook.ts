@@ -49,8 +49,12 @@ const untilCeph: Action = {
 };
 
 async function isThere(cluster: Cluster, world: World): Promise<boolean> {
-  for (const part of parts) if (!(await isPinnedApplied(part, world))) return false;
-  return (await areApplied(objects(cluster), world)) && isReady(await phase(world));
+  const [ready, applied, ...pinned] = await Promise.all([
+    phase(world).then(isReady),
+    areApplied(objects(cluster), world),
+    ...parts.map((part) => isPinnedApplied(part, world)),
+  ]);
+  return ready && applied && !pinned.includes(false);
 }
 
 export const storageRook: NodeStep = {

@@ -1,11 +1,14 @@
 /** What the steps ask of the API, as a real kubectl prints what a real API server says. */
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { flannel } from '../../src/manifests/flannel.js';
 import { localPath } from '../../src/manifests/local-path.js';
 import { documentsOf } from '../../src/manifests/object.js';
+import { isHeld, manager } from '../../src/steps/held.js';
 import { isReady, nodesCommand, readNodes } from '../../src/steps/nodes.js';
 import { hasBegun, isComplete, readRollout, workloadsCommand } from '../../src/steps/workloads.js';
+import type { World } from '../../src/world.js';
 import { builtPrograms, type ControlPlane, controlPlane, etcdPath } from './control-plane.js';
 
 const programs = builtPrograms();
@@ -35,9 +38,40 @@ describe.skipIf(!programs || !etcdPath)('a real API server', () => {
     const status = { capacity, allocatable: capacity, conditions, nodeInfo };
     plane.kubectl('patch', 'node', 'a', '--subresource=status', '-p', JSON.stringify({ status }));
     for (const objects of [flannel({ podSubnet: '10.244.0.0/16', nftables: false }), localPath()])
-      give(['apply', '--server-side', '-f', '-'], documentsOf(objects));
+      give(['apply', '--server-side', manager, '-f', '-'], documentsOf(objects));
   });
   afterAll(() => plane?.close());
+
+  it('says of all at once whether something of it differs', async () => {
+    const run = async ({ argv, stdin }: typeof nodesCommand) => {
+      const words = ['--kubeconfig', plane.kubeconfig, ...argv.slice(3)];
+      const { status, stdout, stderr } = spawnSync(`${programs}/kubectl`, words, {
+        input: stdin as string,
+        encoding: 'utf8',
+      });
+      asked += 1;
+      return { code: status ?? 255, stdout, stderr };
+    };
+    let asked = 0;
+    const world = { host: { run } } as unknown as World;
+    const file = `${plane.folder}/local-path.json`;
+    writeFileSync(file, documentsOf(localPath()));
+    const network = documentsOf(flannel({ podSubnet: '10.244.0.0/16', nftables: false }));
+    const both = () => Promise.all([isHeld({ documents: network }, world), isHeld({ file }, world)]);
+    expect([await both(), asked]).toEqual([[true, true], 1]);
+    plane.kubectl(
+      '-n',
+      'kube-flannel',
+      'label',
+      'configmap',
+      'kube-flannel-cfg',
+      '--overwrite',
+      'app.kubernetes.io/managed-by=x',
+    );
+    expect(await both()).toEqual([false, true]);
+    give(['apply', '--server-side', '--force-conflicts', manager, '-f', '-'], network);
+    expect(await both()).toEqual([true, true]);
+  });
 
   it('tells of its nodes', () => {
     const [a, b] = readNodes(ask(nodesCommand));

@@ -120,13 +120,14 @@ function kubectl(words: Words, stdin: string, shared: Shared): Reply {
     }
     return {};
   }
-  const file = words.at(-1)!;
-  const what = file === '-' ? stdin : file;
+  const parts = words
+    .filter((_, at) => words[at - 1] === '-f')
+    .flatMap((file) => (file === '-' ? stdin.split('\n---\n') : [file]));
   if (words[0] === 'apply') {
-    shared.applied.add(what);
+    for (const part of parts) shared.applied.add(part);
     return {};
   }
-  if (words[0] === 'diff') return { code: shared.applied.has(what) ? 0 : 1 };
+  if (words[0] === 'diff') return { code: parts.every((part) => shared.applied.has(part)) ? 0 : 1 };
   if (words.includes('cephcluster')) return { stdout: 'Ready: Cluster created successfully' };
   return undefined;
 }

@@ -23,6 +23,7 @@ const faults = [
   'faults',
   'fuzz',
   'grpc-engines',
+  'in-hand-full',
   'names',
   'versions',
 ].map((name) => `test/gateway/${name}.test.ts`);

@@ -1,5 +1,5 @@
 /** The audit log's Lua by itself, held against the TypeScript that reads what it writes. */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -184,24 +184,51 @@ describe.each<BuildName>(['debian', 'current'])('in %s nginx', (nginx) => {
     expect((await readLedger(log)).faults).toMatchObject([{ line: 2, fault: { kind: 'missing', lines: 2 } }]);
   });
 
+  /** The list of this worker's requests, as one that is gone would have left it. */
+  async function left(pid = 4194305): Promise<string> {
+    const folder = join(log.folder, 'in-hand');
+    const [mine] = (await readdir(folder)).filter((one) => !one.startsWith('4'));
+    const path = join(folder, `${pid}-0.list`);
+    await copyFile(join(folder, mine!), path);
+    return path;
+  }
+
+  const inHand = (chunk: string, argument?: unknown) =>
+    run(
+      `ngx.shared.gateway_audit:set("gateway", "of-the-tests")
+       home.in_hand = sys.make_dir(sys.open_dir("${log.folder}"), "in-hand", 448)
+       local in_hand = package.loaded["core.in_hand"]
+       local audit = package.loaded["core.audit"]
+       if argument == "anew" then
+         in_hand = fresh "core.in_hand"
+         in_hand.init(64)
+         in_hand.work()
+         for _, name in ipairs { "file", "seal", "line" } do fresh("core.audit_" .. name) end
+         file = require "core.audit_file"
+         audit = fresh "core.audit"
+       end
+       local function request(id) return { id = id, route = "chat" } end
+       local found = {}
+       local due = {
+         ready = function() end,
+         written = function(text, name) found.asked = { text, name } return false end,
+         write = function(text, started, killed)
+           found[#found + 1] = { text = text, started = started > 1e9, killed = killed }
+         end,
+       }
+       ${chunk}`,
+      argument,
+    );
+
+  const list = `
+    local list = { request "written", request "unwritten", request "streaming", request "done" }
+    for _, req in ipairs(list) do in_hand.enter(req) end
+    in_hand.leave(list[4])`;
+
   it('writes no second line for a request whose worker died right after the first', async () => {
-    await run(`
-      local in_hand = fresh "core.in_hand"
-      file, seal = fresh "core.audit_file", fresh "core.audit_seal"
-      fresh "core.audit_line"
-      local audit = fresh "core.audit"
-      in_hand.init(64)
-      in_hand.work()
-      local list = { { id = "written" }, { id = "unwritten" }, { id = "streaming" } }
-      for _, req in ipairs(list) do
-        req.route = "chat"
-        in_hand.enter(req)
-      end
-      file.write '{"id":"written","status":200'
-      in_hand.closing(list[1])
-      in_hand.closing(list[2])
-      ngx.shared.gateway_audit:set("region:0", 4194305)
-      return audit.adopt()`);
+    await inHand(`${list} file.write '{"id":"written","status":200' in_hand.closing(list[1])`, 'anew');
+    await left();
+    expect(await inHand('return { first = audit.adopt(), then_ = audit.adopt() }')).toEqual({ first: 1, then_: 0 });
     const [stem] = (await localFiles.list(log.folder)).filter((one) => one.startsWith('2'));
     const told: unknown[] = [];
     for await (const { text } of linesOf(bytesOf(log, stem!.replace('.ndjson', '')))) {
@@ -216,36 +243,61 @@ describe.each<BuildName>(['debian', 'current'])('in %s nginx', (nginx) => {
   });
 
   it('says what it is given to say of requests whose worker is gone, and only of those', async () => {
-    const told = await run(`
-      local in_hand = fresh "core.in_hand"
-      in_hand.init(64)
-      in_hand.work()
-      in_hand.writes "the-file"
-      local function request(id) return { id = id, route = "chat" } end
-      local a, b, c = request "a", request "b", request "c"
-      for _, req in ipairs { a, b, c } do in_hand.enter(req) end
-      in_hand.tell(a, ',"key":"k"')
-      in_hand.tell(a, ',"tenant":"' .. ("x"):rep(600) .. '"')
-      in_hand.leave(b)
-      in_hand.closing(c)
-      local before = 0
-      in_hand.adopt(function() before = before + 1 end)
-      -- As if this worker had been another that is gone: no process has this id.
-      ngx.shared.gateway_audit:set("region:0", 4194305)
-      local found = {}
-      local gone = in_hand.adopt(function(text, started, closing, name)
-        found[#found + 1] = { text = text, closing = closing, name = name, started = started > 1e9 }
-      end)
-      local after = in_hand.adopt(function() end)
-      return { before = before, gone = gone, after = after, found = found }`);
-    expect(told).toEqual({
-      before: 0,
-      gone: 1,
-      after: 0,
-      found: [
-        { text: '{"id":"a","route":"chat","key":"k"', closing: false, name: 'the-file', started: true },
-        { text: '{"id":"c","route":"chat"', closing: true, name: 'the-file', started: true },
-      ],
-    });
+    await inHand(
+      `in_hand.writes "the-file"
+       local a, b, c = request "a", request "b", request "c"
+       for _, req in ipairs { a, b, c } do in_hand.enter(req) end
+       in_hand.tell(a, ',"key":"k"', "", ',"model":"m"')
+       in_hand.tell(a, ',"tenant":"' .. ("x"):rep(600) .. '"', "", "")
+       in_hand.leave(b)
+       in_hand.closing(c)`,
+      'anew',
+    );
+    expect(await inHand('return { gone = in_hand.adopt(due) }')).toEqual({ gone: 0 });
+    await left();
+    expect(
+      await inHand('found.gone = in_hand.adopt(due) return { found[1], found[2], found.gone, found.asked }'),
+    ).toEqual([
+      { text: '{"id":"a","route":"chat","key":"k","model":"m"', started: true, killed: false },
+      { text: '{"id":"c","route":"chat"', started: true, killed: false },
+      1,
+      ['{"id":"c","route":"chat"', 'the-file'],
+    ]);
+    expect(await readdir(join(log.folder, 'in-hand'))).toHaveLength(1);
+  });
+
+  it('knows another gateway’s list from its own, and holds back from what a power cut or a stranger left', async () => {
+    await inHand(list, 'anew');
+    const harmed = async (at: number, text: string) => {
+      const path = await left();
+      const bytes = await readFile(path);
+      bytes.write(text, at);
+      await writeFile(path, bytes);
+      return inHand('local gone = in_hand.adopt(due) return { gone, #found, found[1] and found[1].killed }');
+    };
+    expect(await harmed(56, 'another')).toEqual([1, 3, true]); // gateway
+    expect(await harmed(16, 'another boot')).toEqual([0, 0]);
+    expect(await harmed(0, 'in-hand-9')).toEqual([0, 0]);
+    expect(await harmed(144, '\xff\xff\xff\x7f')).toEqual([0, 0]); // used
+    const path = await left();
+    await writeFile(path, (await readFile(path)).subarray(0, 100));
+    expect(await inHand('return { in_hand.adopt(due), #found }')).toEqual([0, 0]);
+    expect(await readdir(join(log.folder, 'in-hand'))).toHaveLength(1);
+  });
+
+  it('lists as many as there is room for, and takes a place again once it is left', async () => {
+    const told = await inHand(
+      `local slots = {}
+       for i = 1, 66 do
+         slots[i] = request("r" .. i)
+         in_hand.enter(slots[i])
+       end
+       local before = { slots[64].slot, slots[65].slot or "none" }
+       in_hand.leave(slots[7])
+       in_hand.enter(slots[65])
+       return { before, slots[65].slot, slots[66].slot or "none" }`,
+      'anew',
+    );
+    expect(told).toEqual([[63, 'none'], 6, 'none']);
   });
 });

@@ -122,6 +122,17 @@ export const faults: readonly Fault[] = [
     cut: atOnce,
     unread: atOnce,
   },
+  {
+    name: 'kill -9 of the whole gateway, and its return',
+    happen: async ({ gateway }) => {
+      await gateway.kill();
+      await sleep(300);
+      await gateway.restart();
+    },
+    cut: atOnce,
+    // While it is away there is nobody who could read or refuse.
+    unread: Number.POSITIVE_INFINITY,
+  },
   { name: 'kill -9 of an engine', happen: ({ engine }) => engine.kill(), cut: atOnce, unread: atOnce },
   {
     name: 'kill -9 of Redis, and its return',

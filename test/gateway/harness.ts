@@ -69,6 +69,10 @@ export interface Gateway {
   replaceSettings(settings: Settings): Promise<void>;
   put(settings: Settings): Promise<Response>;
   post(body: unknown, more?: RequestInit & { path?: string }): Promise<Response>;
+  /** Master and workers, all at once, by SIGKILL. */
+  kill(): Promise<void>;
+  /** Once more in its folder, at its ports. */
+  restart(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -149,25 +153,30 @@ export async function startGateway(settings: Settings, options: StartOptions = {
   const plan = await layOut(settings, options);
   const { directory } = plan;
   const [file, ...args] = gatewayCommand(plan).argv;
-  const child = spawn(file, args, { stdio: ['ignore', 'inherit', 'pipe'] });
   let log = '';
-  child.stderr.on('data', (data) => {
-    log += data;
-  });
-  const gone = new Promise<void>((done) => child.once('exit', () => done()));
+  const start = () => {
+    const child = spawn(file, args, { stdio: ['ignore', 'inherit', 'pipe'] });
+    child.stderr.on('data', (data) => {
+      log += data;
+    });
+    return { child, gone: new Promise<void>((done) => child.once('exit', () => done())) };
+  };
+  let running = start();
   const url = `${plan.tls ? 'https' : 'http'}://127.0.0.1:${plan.listen.port}`;
   const ready = plan.tls ? `http://127.0.0.1:${plan.admin.port}/metrics` : `${url}/health`;
   const admin: Admin = { host: '127.0.0.1', port: plan.admin.port, key: secrets.adminKey };
   const stop = async () => {
-    child.kill('SIGTERM');
-    await gone;
+    running.child.kill('SIGTERM');
+    await running.gone;
     await rm(directory, { recursive: true, force: true });
   };
-  try {
-    await until('the gateway answers', async () => {
-      if (child.exitCode !== null) throw new Error(`nginx ended: ${log}`);
+  const answers = () =>
+    until('the gateway answers', async () => {
+      if (running.child.exitCode !== null) throw new Error(`nginx ended: ${log}`);
       return (await fetch(ready).catch(() => undefined))?.ok || undefined;
     });
+  try {
+    await answers();
   } catch (error) {
     await stop();
     throw error;
@@ -177,8 +186,12 @@ export async function startGateway(settings: Settings, options: StartOptions = {
     url,
     admin,
     directory,
-    pid: child.pid!,
-    process: child,
+    get pid() {
+      return running.child.pid!;
+    },
+    get process() {
+      return running.child;
+    },
     log: () => log,
     audit,
     auditOf: (id) => until(`audit line of ${id}`, async () => (await audit()).find((line) => line.id === id)),
@@ -200,6 +213,16 @@ export async function startGateway(settings: Settings, options: StartOptions = {
         body: typeof body === 'string' ? body : JSON.stringify(body),
         ...more,
       }),
+    async kill() {
+      const { pid } = running.child;
+      const workers = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8');
+      for (const one of [pid!, ...workers.trim().split(' ').filter(Boolean).map(Number)]) process.kill(one, 'SIGKILL');
+      await running.gone;
+    },
+    async restart() {
+      running = start();
+      await answers();
+    },
     stop,
   };
 }

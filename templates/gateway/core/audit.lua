@@ -1,5 +1,5 @@
--- The audit log: a line a request, of every request, also of those whose worker died. core.audit_file writes them,
--- core.in_hand knows which are due, core.audit_seal seals the files that are closed.
+-- The audit log: a line a request, of every request, also of those whose worker, or whole gateway, was killed.
+-- core.audit_file writes them, core.in_hand knows which are due, core.audit_seal seals the files that are closed.
 local chains = require "core.audit_chain"
 local file = require "core.audit_file"
 local files = require "core.files"
@@ -17,7 +17,7 @@ local SEAL = 60 -- seconds between looks for files to seal, besides those after 
 local TAIL = 16 * 1024 * 1024 -- bytes of a file within which its last line begins: prompts may stand in it
 
 metrics.counter("gateway_audit_late_total", "Audit lines that could not be written at once.")
-metrics.counter("gateway_audit_adopted_total", "Audit lines that another worker wrote for one that died.")
+metrics.counter("gateway_audit_adopted_total", "Audit lines that a worker wrote for one that died, of this gateway or the one before.")
 metrics.gauge("gateway_audit_writable", "0 while a worker cannot write its audit lines.", function()
   local value = 1
   for _, key in ipairs(dict:get_keys(0)) do
@@ -34,7 +34,7 @@ function M.write(line, minor)
 end
 
 --- Whether the last whole line of a file is that of a listed request: its worker died after writing it.
-local function written(name, listed)
+local function written(listed, name)
   local fd = sys.open_at(home.audit, name .. file.ENDING, sys.RDONLY)
   if not fd then return false end
   local tail = files.read(fd, math.max(0, files.size(fd) - TAIL), TAIL) or ""
@@ -44,13 +44,20 @@ local function written(name, listed)
   return head ~= nil and listed:sub(1, #head) == head
 end
 
+local function due(cut)
+  return {
+    ready = file.ready,
+    written = written,
+    write = function(listed, started, killed)
+      metrics.add("gateway_audit_adopted_total", "", 1)
+      M.write(lines.of_gone(listed, started, killed and "gateway killed" or cut))
+    end,
+  }
+end
+
 --- Writes the lines that workers who are gone could not; how many of those there were.
 function M.adopt()
-  return in_hand.adopt(function(listed, started, closing, name)
-    if closing and written(name, listed) then return end
-    metrics.add("gateway_audit_adopted_total", "", 1)
-    M.write(lines.of_gone(listed, started, "worker died"))
-  end)
+  return in_hand.adopt(due "worker died")
 end
 
 local function mark(state)
@@ -62,6 +69,7 @@ local function tick(options)
   local state = file.state()
   -- Nothing that waits is left until the next request comes.
   if state.failed then file.ready() end
+  in_hand.work()
   local turned = file.turn(options())
   if M.adopt() > 0 or turned then seal.soon() end
   mark(file.state())
@@ -79,13 +87,19 @@ function M.work(options)
   assert(ngx.timer.every(TICK, function(premature)
     if not premature then tick(options) end
   end))
-  seal.soon()
-  if ngx.worker.id() == 0 then assert(ngx.timer.every(SEAL, seal.pass)) end
+  -- What was in hand is looked for in the files as they were left, before they are sealed.
+  local function pass(premature)
+    if premature then return end
+    M.adopt()
+    seal.pass()
+  end
+  assert(ngx.timer.at(0, pass))
+  if ngx.worker.id() == 0 then assert(ngx.timer.every(SEAL, pass)) end
 end
 
 --- A worker ends: at once with requests in hand, or when it has none.
 function M.stop()
-  in_hand.give_up(function(listed, started) M.write(lines.of_gone(listed, started, "worker ended")) end)
+  in_hand.give_up(due "worker ended")
   file.close()
 end
 

@@ -43,9 +43,12 @@ end
 --- What is known of a request before an engine is asked, for the list of those in hand.
 function M.tell(req)
   local key, model, version = req.key, req.model, req.version
-  in_hand.tell(req, (key and (key.line or key_text(key)) or "")
-    .. (model and model_text(model) or "")
-    .. (version and version_text(version) or ""))
+  in_hand.tell(
+    req,
+    key and (key.line or key_text(key)) or "",
+    model and model_text(model) or "",
+    version and version_text(version) or ""
+  )
 end
 
 --- @return the line of a request that has ended, without its closing brace

@@ -1,58 +1,124 @@
--- The requests that are in hand, in memory that all processes of this nginx share: when a worker dies, another one reads
--- there what it had in hand and writes the lines it could not. Each worker has a region of its own, so that nobody waits
--- for a lock. The memory is made once by the master and outlives reloads.
+-- The requests that are in hand, each worker's in a file of its own that it writes to as memory: no system call a request.
+-- It outlives its worker, and the whole gateway: whoever finds a file whose lock nobody holds, a worker of the same
+-- gateway or of the next one, writes the lines that are due. Ids, routes, and the names of keys, tenants, models and
+-- versions stand in it, nothing else.
 local ffi = require "ffi"
-local claim = require "core.claim"
+local crypto = require "core.crypto"
+local files = require "core.files"
+local home = require "core.home"
 local sys = require "core.sys"
 
+-- A slot is free while its size is 0; below 0, the request's line is being written. Its text: id, route, more.
 ffi.cdef [[
-typedef struct { double started; int size; char text[500]; } gateway_slot;
-typedef struct { int used; char file[60]; } gateway_region;
-void *mmap(void *addr, size_t length, int prot, int flags, int fd, long offset);
+typedef struct { double started; int size; short id, route; char text[496]; } gateway_slot;
+typedef struct { char format[16], boot[40], gateway[24], file[64]; int used; char more[364]; } gateway_list;
 ]]
 
 local dict = ngx.shared.gateway_audit
-local ROOM = 500 -- bytes of a slot's text
-local READ_WRITE, SHARED, ANONYMOUS, NORESERVE = 3, 1, 0x20, 0x4000
-local ADOPTING = 30 -- seconds after which a claim is forgotten
+local ROOM = 496 -- bytes of a slot's text
+local SLOT, HEAD = ffi.sizeof "gateway_slot", ffi.sizeof "gateway_list"
+local STEP = 65536 -- bytes, of which any page has a whole number
+local FORMAT = "in-hand-1"
+local ENDING, OPENING = ".list", ".opening"
 
 local copy = ffi.copy
 local M = {}
-local regions, slots, arena -- arena: { regions, slots }
-local mine, own, file
-local free, top, fresh = {}, 0, 0
+local most -- slots of a worker
+local mine -- { name, fd, list, slots }
+local own -- its slots
+local file = "" -- of the audit log, which this worker writes to
+local free, top, fresh, room, filled = {}, 0, 0, 0, 0 -- fresh, room: slots; filled: bytes of the file
+local complained = {} -- names of files that cannot be read
 
---- In the master. Pages that nobody touches cost nothing.
---- @param connections of a worker: it has no more requests in hand
+--- In the master. @param connections of a worker: it has no more requests in hand
 function M.init(connections)
-  if dict:get "address" then return end
-  local count = math.max(16, 4 * ngx.worker.count())
-  local bytes = count * (ffi.sizeof "gateway_region" + connections * ffi.sizeof "gateway_slot")
-  local at = ffi.C.mmap(nil, bytes, READ_WRITE, SHARED + ANONYMOUS + NORESERVE, -1, 0)
-  local address = tonumber(ffi.cast("intptr_t", at))
-  if address == -1 then error("no memory for the list of requests in hand", 0) end
-  dict:set("regions", count)
-  dict:set("slots", connections)
-  dict:set("address", address)
+  most = connections
+  dict:safe_add("gateway", crypto.hex(crypto.random(8)))
 end
 
-local function slots_of(region)
-  return slots + region * arena.slots
+--- Of the machine: what a power cut left of a file is not what was in it.
+local function boot()
+  local from = io.open "/proc/sys/kernel/random/boot_id"
+  local text = from and from:read "*l"
+  if from then from:close() end
+  return text or "unknown"
 end
 
---- In each worker, before its first request.
+local function mapped(name, fd)
+  local bytes = files.size(fd)
+  local at, err = files.map(fd, bytes)
+  if not at then return nil, err end
+  local slots = ffi.cast("gateway_slot *", at + HEAD)
+  return { name = name, fd = fd, at = at, bytes = bytes, list = ffi.cast("gateway_list *", at), slots = slots }
+end
+
+local function close(one)
+  files.unmap(one.at, one.bytes)
+  sys.close(one.fd)
+end
+
+--- The disk has room for whole pages before they are written to as memory: without it, that ends the worker (SIGBUS).
+local function grow(fd)
+  if room == most then return nil, "more requests in hand than connections" end
+  local ok, err = files.fill(fd, filled, STEP)
+  if not ok then return nil, err end
+  filled = filled + STEP
+  room = math.min(most, math.floor((filled - HEAD) / SLOT))
+  return true
+end
+
+local function made(fd)
+  fresh, top, room, filled = 0, 0, 0, 0
+  local ok, err = files.lock(fd)
+  files.stay(fd)
+  if ok then ok, err = grow(fd) end
+  if ok then ok, err = files.truncate(fd, STEP * math.ceil((HEAD + most * SLOT) / STEP)) end
+  return ok, err
+end
+
+--- It has its name once it is locked and says whose it is.
+local function named(one)
+  local list = one.list
+  copy(list.format, FORMAT)
+  copy(list.boot, boot())
+  copy(list.gateway, dict:get "gateway")
+  copy(list.file, file)
+  return files.rename(home.in_hand, one.name .. OPENING, one.name .. ENDING)
+end
+
+local function opened(name)
+  local flags = files.RDWR + sys.CREAT + files.EXCL
+  local fd, err = sys.open_at(home.in_hand, name .. OPENING, flags, 384) -- 0600
+  if not fd then return nil, err end
+  local ok, one
+  ok, err = made(fd)
+  if ok then one, err = mapped(name, fd) end
+  if not one then
+    files.remove(home.in_hand, name .. OPENING)
+    sys.close(fd)
+    return nil, err
+  end
+  ok, err = named(one)
+  if ok then return one end
+  close(one)
+  return nil, err
+end
+
+--- In each worker, before its first request, and again as long as that fails.
 function M.work()
-  arena = { regions = dict:get "regions", slots = dict:get "slots" }
-  regions = ffi.cast("gateway_region *", ffi.cast("intptr_t", dict:get "address"))
-  slots = ffi.cast("gateway_slot *", regions + arena.regions)
-  for i = 0, arena.regions - 1 do
-    if dict:add("region:" .. i, ngx.worker.pid()) then
-      mine = i
-      own = slots_of(i)
+  local one, err
+  -- Between the file's making and its lock another worker may take it for one that was left.
+  for _ = 1, mine and 0 or 3 do
+    one, err = opened(ngx.worker.pid() .. "-" .. crypto.hex(crypto.random(4)))
+    if one then
+      mine, own = one, one.slots
       return
     end
   end
-  ngx.log(ngx.ALERT, "audit: no room to list the requests in hand")
+  if err and not complained.mine then
+    ngx.log(ngx.ALERT, "audit: the requests in hand are not listed: ", err)
+    complained.mine = true
+  end
 end
 
 --- Lists a request. Without room it goes unlisted.
@@ -61,30 +127,34 @@ function M.enter(req)
   if top > 0 then
     i = free[top]
     top = top - 1
-  elseif mine and fresh < arena.slots then
+  elseif mine and (fresh < room or grow(mine.fd)) then
     i = fresh
     fresh = fresh + 1
-    regions[mine].used = fresh
+    mine.list.used = fresh
   else
     return
   end
-  local slot = own[i]
-  local text = '{"id":"' .. req.id .. '","route":"' .. req.route .. '"'
+  local slot, id, route = own[i], req.id, req.route
   slot.started = ngx.now()
-  copy(slot.text, text, #text)
-  slot.size = #text
+  slot.id, slot.route = #id, #route
+  copy(slot.text, id, #id)
+  copy(slot.text + #id, route, #route)
+  slot.size = #id + #route
   req.slot = i
 end
 
---- Adds what became known of it; a text that does not fit is left out.
-function M.tell(req, text)
+--- Adds what became known of it; texts that do not fit are left out.
+function M.tell(req, a, b, c)
   local i = req.slot
   if not i then return end
   local slot = own[i]
-  local size = slot.size
-  if size + #text > ROOM then return end
-  copy(slot.text + size, text, #text)
-  slot.size = size + #text
+  local from = slot.size
+  local size = from + #a + #b + #c
+  if size > ROOM then return end
+  copy(slot.text + from, a, #a)
+  copy(slot.text + from + #a, b, #b)
+  copy(slot.text + from + #a + #b, c, #c)
+  slot.size = size
 end
 
 --- Its line is about to be written: should we die now, the file tells whether it was.
@@ -104,58 +174,105 @@ end
 
 --- Which file this worker writes to: whoever adopts its requests looks there for the last of them.
 function M.writes(name)
-  if not mine or name == file then return end
   file = name
-  copy(regions[mine].file, name)
+  if mine then copy(mine.list.file, name) end
 end
 
-local function each(region, visit)
-  local list = slots_of(region)
-  for i = 0, regions[region].used - 1 do
-    local slot = list[i]
-    local size = slot.size
-    if size ~= 0 then
-      visit(ffi.string(slot.text, math.abs(size)), slot.started, size < 0)
+local function listed(slot)
+  local id, route = slot.id, slot.route
+  local size = math.abs(slot.size)
+  if id < 0 or route < 0 or id + route > size or size > ROOM then return nil end
+  return '{"id":"' .. ffi.string(slot.text, id) .. '","route":"' .. ffi.string(slot.text + id, route) .. '"'
+    .. ffi.string(slot.text + id + route, size - id - route)
+end
+
+--- The line of the last request may have been written; from here on we may die as its worker did.
+local function settle(one, written)
+  local from = ffi.string(one.list.file)
+  for i = 0, one.list.used - 1 do
+    local slot = one.slots[i]
+    if slot.size < 0 then slot.size = written(listed(slot) or "", from) and 0 or -slot.size end
+  end
+  copy(one.list.file, file)
+end
+
+local function holds(one)
+  for i = 0, one.list.used - 1 do
+    if one.slots[i].size ~= 0 then return true end
+  end
+end
+
+--- @param due { ready(), written(text, file), write(text, started, killed) }; `killed`: its whole gateway was
+local function hand_over(one, due)
+  if not holds(one) then return end
+  local killed = ffi.string(one.list.gateway) ~= dict:get "gateway"
+  due.ready()
+  settle(one, due.written)
+  for i = 0, one.list.used - 1 do
+    local slot = one.slots[i]
+    if slot.size ~= 0 then
+      local text = listed(slot)
+      slot.size = -slot.size
+      if text then due.write(text, slot.started, killed) end
       slot.size = 0
     end
   end
 end
 
-local function release(region)
-  regions[region].used, regions[region].file[0] = 0, 0
-  dict:delete("region:" .. region)
-end
-
---- This worker ends: what it still has in hand, by `visit(text, started, closing)`; its region is another's then.
-function M.give_up(visit)
+--- This worker ends: what it still has in hand.
+function M.give_up(due)
   if not mine then return end
-  each(mine, visit)
-  release(mine)
-  mine = nil
+  hand_over(mine, due)
+  files.remove(home.in_hand, mine.name .. ENDING)
+  close(mine)
+  mine, top, fresh, room = nil, 0, 0, 0
 end
 
-local function adopt(region, pid, visit)
-  local mine_to_do = claim.take(dict, "adopting:" .. region, ADOPTING)
-  if not mine_to_do then return false end
-  -- Another may have been done with it just now, and a new worker begun there.
-  local still = dict:get("region:" .. region) == pid
-  if still then
-    local name = ffi.string(regions[region].file)
-    each(region, function(text, started, closing) visit(text, started, closing, name) end)
-    release(region)
+--- @return nil and why for what cannot be read: another's, of another release, or what a power cut left
+local function left(name, fd)
+  if files.size(fd) < HEAD then return nil, "it is cut short" end
+  local one, err = mapped(name, fd)
+  if not one then return nil, err end
+  local list = one.list
+  local most_of_it = math.floor((one.bytes - HEAD) / SLOT)
+  if ffi.string(list.format) ~= FORMAT then err = "it is of another release" end
+  if ffi.string(list.boot) ~= boot() then err = "the machine was started anew since" end
+  if list.used < 0 or list.used > most_of_it then err = "it is no list" end
+  if not err then return one end
+  files.unmap(one.at, one.bytes)
+  return nil, err
+end
+
+local function adopt(name, due)
+  local fd, err = sys.open_at(home.in_hand, name, files.RDWR)
+  if not fd then return false, err end
+  -- Its worker lives.
+  if not files.try_lock(fd) then
+    sys.close(fd)
+    return false
   end
-  claim.give(mine_to_do)
-  return still
+  local one
+  if name:sub(-#ENDING) == ENDING then one, err = left(name, fd) end
+  if one then hand_over(one, due) end
+  files.remove(home.in_hand, name)
+  if one then close(one) else sys.close(fd) end
+  return one ~= nil, err
 end
 
---- What workers that are gone had in hand.
---- @param visit(text, started, closing, file) for each request; `closing`: its line may have been written
+--- What workers that are gone had in hand, of this gateway or of one before.
+--- @param due see hand_over
 --- @return how many workers were found gone
-function M.adopt(visit)
+function M.adopt(due)
   local gone = 0
-  for i = 0, arena.regions - 1 do
-    local pid = dict:get("region:" .. i)
-    if pid and pid ~= ngx.worker.pid() and not sys.alive(pid) and adopt(i, pid, visit) then gone = gone + 1 end
+  for _, name in ipairs(files.list(home.in_hand) or {}) do
+    if name:find "^%d+%-%x+%.%l+$" and (not mine or name ~= mine.name .. ENDING) then
+      local found, err = adopt(name, due)
+      if found then gone = gone + 1 end
+      if err and not complained[name] then
+        ngx.log(ngx.WARN, "audit: requests in hand, ", name, ": ", err)
+        complained[name] = true
+      end
+    end
   end
   return gone
 end

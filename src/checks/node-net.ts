@@ -1,4 +1,5 @@
 /** Addresses, ports and ways of a host. */
+import type { Firewall } from '../probes/node-network.js';
 import { say } from '../say.js';
 import { isControlPlane, listed, type NodeCheck, nodeCheck, type Patient } from './node-check.js';
 import { isAddress, overlapping, within } from './ranges.js';
@@ -203,6 +204,9 @@ const firewall = nodeCheck<Patient>(
   },
 );
 
+/** A firewall that `init` opens to the other hosts by itself. */
+const isOpened = ({ by }: Firewall): boolean => by.some((one) => one !== 'iptables');
+
 /** Whether NO_PROXY keeps a range or an address away from the proxy. */
 function spared(noProxy: string | undefined, what: string): boolean {
   const words = (noProxy ?? '').split(',').map((word) => word.trim());
@@ -253,13 +257,16 @@ const peers = nodeCheck<Patient>(
   'net.peers',
   'fail',
   say('It reaches the other hosts', '可访问其他主机'),
-  ({ reached }) => {
+  ({ reached, survey }) => {
     const ways = (reached ?? []).filter(({ by }) => by === 'host');
     if (ways.length === 0) return 'aside';
     const shut = ways.filter(({ open }) => !open);
     if (shut.length === 0) return 'well';
     const { en, zh } = listed(shut.map(({ to, address: at }) => `${to} (${at}, port 10250)`));
+    const firewalls = shut.map(({ to }) => survey.nodes.find(({ name }) => name === to)?.facts.firewall);
     return {
+      // RHEL's firewalld runs from the first boot.
+      ...(firewalls.every((one) => one && isOpened(one)) ? { byInit: true as const } : {}),
       found: say(`No answer from ${en}`, `无法访问 ${zh}`),
       hint: say(
         'Open the hosts to one another: TCP 6443, 2379-2380, 10250, UDP 8472 and, for engines over several hosts, all of TCP. Look at the firewall of the host and of the cloud.',

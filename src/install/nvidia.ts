@@ -51,10 +51,12 @@ export function driverPackages(
   const headers = [`kernel-devel-${kernel}`, 'kernel-headers', 'gcc', 'make'];
   if (version === '9') {
     const stream = closed ? `${branch}-dkms` : `${branch}-open`;
-    return { before: [`dnf $1 module enable -y nvidia-driver:${stream}`], packages: named(...headers, driver) };
+    // Another stream that was enabled once is not simply replaced.
+    const choose = `dnf $1 module reset -y nvidia-driver && dnf $1 module enable -y nvidia-driver:${stream}`;
+    return { before: [choose], packages: named(...headers, driver) };
   }
   // Modules of dnf are gone in RHEL 10.
-  const lock = `dnf $1 install -y python3-dnf-plugin-versionlock && dnf versionlock add '*nvidia*${branch}*'`;
+  const lock = `dnf $1 install -y python3-dnf-plugin-versionlock && dnf $1 versionlock add '*nvidia*${branch}*'`;
   return { before: [lock], packages: named(...headers, driver) };
 }
 

@@ -46,11 +46,13 @@ get() { apt-get $5 install -y --no-install-recommends --allow-change-held-packag
 get "$@" || { apt-get $5 update -o DPkg::Lock::Timeout=600; get "$@"; }
 [ -z "$4" ] || apt-mark hold $4`;
 
-// The same; $4: the repository whose packages are kept out of upgrades.
+// The same; $4: the repository whose packages are kept out of upgrades. dnf believes its lists for two days: what it does
+// not find in them is looked for once more, in new ones.
 export const dnfInstall = `set -eu
 mkdir -p -m 700 "\${1%/*}"
 for name in $2; do rpm -q --quiet --whatprovides "$name" || echo "$name" >>"$1"; done
-dnf $5 install -y --setopt=install_weak_deps=False --allowerasing \${4:+"--disableexcludes=$4"} $3`;
+get() { dnf $5 $1 install -y --setopt=install_weak_deps=False --allowerasing \${4:+"--disableexcludes=$4"} $3; }
+get '' "$2" "$3" "$4" "$5" || get --refresh "$2" "$3" "$4" "$5"`;
 
 /** How packages are reached. */
 export interface Via {
@@ -85,18 +87,28 @@ export function install(distribution: Distribution, packages: readonly Package[]
 }
 
 // $1: the record; $2: the names. What was there before us stays.
-export const removeScript = `set -eu
+const removeScript = (command: string): string => `set -eu
 [ -e "$1" ] || exit 0
 ours=
 for name in $2; do ! grep -qxF -- "$name" "$1" || ours="$ours $name"; done
 [ -n "$ours" ] || exit 0
-if command -v apt-get >/dev/null; then apt-mark unhold $ours >/dev/null 2>&1 || true; apt-get purge -y -o DPkg::Lock::Timeout=600 $ours
-else dnf remove -y --noautoremove --disableexcludes=all $ours; fi
+${command}
 for name in $ours; do grep -vxF -- "$name" "$1" >"$1.new" || true; mv -f "$1.new" "$1"; done`;
 
+const purge = 'apt-mark unhold $ours >/dev/null 2>&1 || true; apt-get purge -y -o DPkg::Lock::Timeout=600 $ours';
+// What it brought along may serve others by now.
+const erase = 'dnf remove -y --noautoremove --disableexcludes=all $ours';
+
 /** Takes away those of the packages that we brought. */
-export const remove = (packages: readonly Package[]): Command => ({
-  argv: ['sh', '-c', removeScript, 'remove', madePackages, packages.map(({ name }) => name).join(' ')],
+export const remove = ({ family }: Distribution, packages: readonly Package[]): Command => ({
+  argv: [
+    'sh',
+    '-c',
+    removeScript(family === 'apt' ? purge : erase),
+    'remove',
+    madePackages,
+    packages.map(({ name }) => name).join(' '),
+  ],
   sudo: true,
   env: noise,
   timeoutMs: minutes(15),

@@ -1,7 +1,7 @@
 /** A package repository on a host: its key, checked by fingerprint, and the file that names it. */
 import type { Command } from '../command.js';
 import type { Distribution } from './distribution.js';
-import { onlyOf, repositoryId, type Via } from './packages.js';
+import { onlyOf, ours, repositoryId, type Via } from './packages.js';
 import type { Env } from './proxy.js';
 import type { Repository } from './sources.js';
 
@@ -77,20 +77,26 @@ export const fetchKey = (repository: Repository, distribution: Distribution, env
   timeoutMs: 120_000,
 });
 
-/** Old instructions leave files behind that name the same repository with another key, which apt refuses outright. */
+/**
+ * Old instructions leave files behind that name the same repository: with another key, which apt refuses outright, or
+ * without what is kept out of upgrades, which dnf then takes from there. $1: the folder; $2: our file; then what they name.
+ */
 export const setAsideScript = `set -eu
 [ -d "$1" ] || exit 0
-for file in "$1"/*; do
+folder=$1 ours=$2; shift 2
+for file in "$folder"/*; do
   case $file in *.list|*.sources|*.repo) ;; *) continue ;; esac
-  [ "$file" != "$2" ] || continue
-  ! grep -qF -- "$3" "$file" || mv -- "$file" "$file.before-deepseek-deploy"
+  [ "$file" != "$ours" ] || continue
+  for name; do
+    grep -qF -- "$name" "$file" || continue
+    mv -- "$file" "$file.before-deepseek-deploy"; break
+  done
 done`;
 
 export function setAside(repository: Repository, distribution: Distribution): Command {
   const file = sourceFile(repository, distribution);
   const folder = file.slice(0, file.lastIndexOf('/'));
-  const bare = repository.address.replace(/^[a-z]+:\/\//, '').replace(/\/(?:\$basearch.*|amd64|arm64)?$/, '');
-  return { argv: ['sh', '-c', setAsideScript, 'set-aside', folder, file, bare], sudo: true };
+  return { argv: ['sh', '-c', setAsideScript, 'set-aside', folder, file, ...repository.kin], sudo: true };
 }
 
 // $1: the folder.
@@ -102,6 +108,47 @@ export const bringBack = ({ family }: Distribution): Command => ({
   argv: ['sh', '-c', bringBackScript, 'bring-back', family === 'apt' ? '/etc/apt/sources.list.d' : '/etc/yum.repos.d'],
   sudo: true,
 });
+
+/** Primary keys that dnf took into rpm's database because of us, by fingerprint, one a line. */
+const madeKeys = `${ours}/keys`;
+
+// $1: a fingerprint. Prints its entry in rpm's database.
+const entries = `entry() {
+  rpm -q gpg-pubkey --qf '%{VERSION} %{NAME}-%{VERSION}-%{RELEASE}\\n' | while read -r id name; do
+    case $(echo "$1" | tr A-F a-f) in *"$id") echo "$name" ;; esac
+  done
+}`;
+
+// $1: the record; then fingerprints. What the system trusted before us it goes on trusting.
+const noteKeysScript = `set -eu
+${entries}
+mkdir -p -m 700 "\${1%/*}"; record=$1; shift
+for key; do [ -n "$(entry "$key")" ] || grep -qsx "$key" "$record" || echo "$key" >>"$record"; done`;
+
+// $1: the record.
+const forgetKeysScript = `[ -e "$1" ] || exit 0
+${entries}
+while read -r key; do for name in $(entry "$key"); do rpm -e "$name"; done; done <"$1"
+rm -f -- "$1"`;
+
+// What dnf keeps of the lists of repositories that are no more.
+const forgetListsScript = 'rm -rf -- /var/cache/dnf/deepseek-deploy-*';
+
+/** Before dnf is asked for the first time: it takes in the keys of the files it reads. Nothing to do for apt. */
+export function noteKeys(repositories: readonly Repository[], { family }: Distribution): readonly Command[] {
+  const keys = repositories.flatMap(({ key }) => (key ? [key.fingerprint] : []));
+  if (family === 'apt') return [];
+  return [{ argv: ['sh', '-c', noteKeysScript, 'note-keys', madeKeys, ...keys], sudo: true }];
+}
+
+/** Of repositories that were taken away: what dnf and rpm still know of them. */
+export const forget = ({ family }: Distribution): readonly Command[] =>
+  family === 'apt'
+    ? []
+    : [
+        { argv: ['sh', '-c', forgetKeysScript, 'forget-keys', madeKeys], sudo: true },
+        { argv: ['sh', '-c', forgetListsScript], sudo: true },
+      ];
 
 /** Reads the lists of what there is anew; of a bundle alone, where it is one. */
 export function refresh(distribution: Distribution, { from, env }: Via = {}): Command {

@@ -108,9 +108,13 @@ export interface Repository {
   readonly signed: 'packages' | 'list';
   /** Kept out of upgrades of the whole system. */
   readonly held: readonly string[];
+  /** Other files that name one of these places are about the same packages: without its scheme, of any release. */
+  readonly kin: readonly string[];
 }
 
 type Place = Pick<Repository, 'address' | 'suite' | 'component'> & {
+  /** What other files call it, below the base. */
+  readonly kin: readonly string[];
   readonly key: string;
   readonly fingerprint?: string;
 };
@@ -121,6 +125,7 @@ const docker = (base: string, { family, id, version, codename }: Distribution): 
         address: `${base}/linux/${id}`,
         suite: codename!,
         component: 'stable',
+        kin: [`/linux/${id}`],
         key: `${base}/linux/${id}/gpg`,
         fingerprint: fingerprints.dockerDeb,
       }
@@ -128,26 +133,28 @@ const docker = (base: string, { family, id, version, codename }: Distribution): 
         // Mirrors have the packages of CentOS; those are the ones of all its kin.
         address: `${base}/linux/centos/${version}/$basearch/stable`,
         suite: '/',
+        kin: ['/linux/centos', '/linux/rhel'],
         key: `${base}/linux/centos/gpg`,
         fingerprint: fingerprints.dockerRpm,
       };
 
 const kubernetes = (base: string, { family }: Distribution, version: string): Place => {
   const minor = /^\d+\.\d+/.exec(version)![0];
-  const { fingerprint } = { fingerprint: fingerprints.kubernetes };
-  return family === 'apt'
-    ? { address: `${base}/v${minor}/deb/`, suite: '/', key: `${base}/v${minor}/deb/Release.key`, fingerprint }
-    : {
-        address: `${base}/v${minor}/rpm/`,
-        suite: '/',
-        key: `${base}/v${minor}/rpm/repodata/repomd.xml.key`,
-        fingerprint,
-      };
+  const folder = `${base}/v${minor}/${family === 'apt' ? 'deb' : 'rpm'}`;
+  return {
+    address: `${folder}/`,
+    suite: '/',
+    // Of another minor too: an upgrade of the system would take that.
+    kin: ['/v1.'],
+    key: family === 'apt' ? `${folder}/Release.key` : `${folder}/repodata/repomd.xml.key`,
+    fingerprint: fingerprints.kubernetes,
+  };
 };
 
 const toolkit = (base: string, { family, arch }: Distribution): Place => ({
   address: family === 'apt' ? `${base}/stable/deb/${arch}` : `${base}/stable/rpm/$basearch`,
   suite: '/',
+  kin: [family === 'apt' ? '/stable/deb' : '/stable/rpm'],
   key: `${base}/gpgkey`,
   fingerprint: fingerprints.toolkit,
 });
@@ -155,7 +162,13 @@ const toolkit = (base: string, { family, arch }: Distribution): Place => ({
 function driver(base: string, { id, version, arch }: Distribution): Place {
   const folder = `${base}/${id}${version}/${arch === 'amd64' ? 'x86_64' : 'sbsa'}`;
   const { file, fingerprint } = driverKeys[`${id}${version}`]!;
-  return { address: folder, suite: '/', key: `${folder}/${file}`, ...(fingerprint ? { fingerprint } : {}) };
+  return {
+    address: folder,
+    suite: '/',
+    kin: [folder.slice(base.length)],
+    key: `${folder}/${file}`,
+    ...(fingerprint ? { fingerprint } : {}),
+  };
 }
 
 const held: Readonly<Record<RepositoryName, readonly string[]>> = {
@@ -178,10 +191,17 @@ export function repositoryOf(
 ): Repository {
   const bundle = sources.bundle;
   if (bundle !== undefined) {
-    return { name: 'bundle', address: `file://${bundle}/packages`, suite: './', signed: 'packages', held: held[name] };
+    return {
+      name: 'bundle',
+      address: `file://${bundle}/packages`,
+      suite: './',
+      signed: 'packages',
+      held: held[name],
+      kin: [],
+    };
   }
   const places = { docker, kubernetes, toolkit, driver } as const;
-  const { key, fingerprint, ...place } = places[name](sources.packages[name], distribution, version);
+  const { key, fingerprint, kin, ...place } = places[name](sources.packages[name], distribution, version);
   const known = sources.keys[name] ?? fingerprint;
   if (known === undefined) throw unknownKey(name, key);
   return {
@@ -190,6 +210,10 @@ export function repositoryOf(
     key: { address: key, fingerprint: known },
     signed: name === 'toolkit' ? 'list' : 'packages',
     held: held[name],
+    // A mirror's, and the authors' own, which old instructions name.
+    kin: [...new Set([sources.packages[name], upstream.packages[name]])].flatMap((base) =>
+      kin.map((path) => base.replace(/^[a-z]+:\/\//, '') + path),
+    ),
   };
 }
 

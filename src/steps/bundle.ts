@@ -58,8 +58,9 @@ export const bundleUpload: NodeStep = {
   },
 };
 
-// What apt keeps of a list that is no more.
-export const forgetScript = 'rm -f -- /var/lib/apt/lists/*_deepseek-deploy_bundle_*';
+// What apt and dnf keep of a list that is no more.
+export const forgetScript =
+  'rm -rf -- /var/lib/apt/lists/*_deepseek-deploy_bundle_* /var/cache/dnf/deepseek-deploy-bundle*';
 
 export const bundleRepository: NodeStep = {
   id: 'bundle.repository',

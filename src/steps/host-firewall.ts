@@ -16,13 +16,20 @@ const which = `firewall=
 if [ "$(firewall-cmd --state 2>/dev/null)" = running ]; then firewall=firewalld
 elif ufw status 2>/dev/null | grep -q '^Status: active'; then firewall=ufw; fi`;
 
-/** Prints those of its arguments that are not let through. */
+/** Prints those of its arguments that are not let through. firewall-cmd takes a second to start: it is asked twice, not by range. */
 export const blockedScript = `${which}
+now= kept=
+case $firewall in
+  firewalld) now=" $(firewall-cmd --zone=trusted --list-sources) "; kept=" $(firewall-cmd --permanent --zone=trusted --list-sources) " ;;
+  ufw) now=$(ufw status) ;;
+  *) exit 0 ;;
+esac
 for range; do
   case $firewall in
-    firewalld) firewall-cmd -q --permanent --zone=trusted --query-source="$range" && firewall-cmd -q --zone=trusted --query-source="$range" || echo "$range" ;;
-    ufw) ufw status | grep -qE "^Anywhere +ALLOW( IN)? +$range *\\$" || echo "$range" ;;
+    firewalld) case $now in *" $range "*) case $kept in *" $range "*) continue ;; esac ;; esac ;;
+    ufw) ! printf '%s\\n' "$now" | grep -qE "^Anywhere +ALLOW( IN)? +$range *\\$" || continue ;;
   esac
+  echo "$range"
 done`;
 
 const record = `${ours}/firewall`;
@@ -31,24 +38,21 @@ const record = `${ours}/firewall`;
 export const openScript = `set -eu
 ${which}
 mkdir -p -m 700 "\${1%/*}"; record=$1; shift
-for range; do
-  echo "$range" >>"$record"
-  case $firewall in
-    firewalld)
-      firewall-cmd -q --permanent --zone=trusted --add-source="$range"; firewall-cmd -q --zone=trusted --add-source="$range" ;;
-    ufw) ufw allow from "$range" >/dev/null; ufw route allow from "$range" >/dev/null; ufw route allow to "$range" >/dev/null ;;
-  esac
-done`;
+printf '%s\\n' "$@" >>"$record"
+words=; for range; do words="$words --add-source=$range"; done
+case $firewall in
+  firewalld) firewall-cmd -q --permanent --zone=trusted $words; firewall-cmd -q --zone=trusted $words ;;
+  ufw) for range; do ufw allow from "$range"; ufw route allow from "$range"; ufw route allow to "$range"; done >/dev/null ;;
+esac`;
 
 export const closeScript = `set -u
 ${which}
-sort -u "$1" | while read -r range; do
-  case $firewall in
-    firewalld)
-      firewall-cmd -q --permanent --zone=trusted --remove-source="$range"; firewall-cmd -q --zone=trusted --remove-source="$range" ;;
-    ufw) ufw delete allow from "$range"; ufw route delete allow from "$range"; ufw route delete allow to "$range" ;;
-  esac </dev/null >/dev/null
-done
+ranges=$(sort -u "$1")
+words=; for range in $ranges; do words="$words --remove-source=$range"; done
+case $firewall in
+  firewalld) firewall-cmd -q --permanent --zone=trusted $words; firewall-cmd -q --zone=trusted $words ;;
+  ufw) for range in $ranges; do ufw delete allow from "$range"; ufw route delete allow from "$range"; ufw route delete allow to "$range"; done ;;
+esac </dev/null >/dev/null
 rm -f "$1"`;
 
 const blocked = async (machine: Machine, world: Parameters<typeof ask>[0]): Promise<readonly string[]> =>

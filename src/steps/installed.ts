@@ -34,4 +34,4 @@ export const installAll = (id: string, packages: readonly Package[], machine: Ma
 
 /** Those of them that were not there before us. */
 export const removeAll = (id: string, packages: readonly Package[], machine: Machine): Action =>
-  run(remove(packages), installFailed(id, machine.name));
+  run(remove(systemOf(machine), packages), installFailed(id, machine.name));

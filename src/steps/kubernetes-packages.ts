@@ -2,7 +2,7 @@
 import type { Kubernetes } from '../config/kubernetes.js';
 import type { Package } from '../install/packages.js';
 import { say } from '../say.js';
-import { ask, asRoot, run } from './at-node.js';
+import { ask, asRoot, run, systemOf } from './at-node.js';
 import { installAll, lacking, removeAll } from './installed.js';
 import type { NodeStep } from './machine.js';
 import { repositoryFor } from './repositories.js';
@@ -16,7 +16,8 @@ const packages = ({ version }: Kubernetes): readonly Package[] => [
 
 const held = ['kubelet', 'kubeadm', 'kubectl'];
 // dnf keeps them back by the `exclude` of the repository's file.
-export const heldScript = `command -v apt-mark >/dev/null || exit 0
+export const heldScript = `[ "$1" = apt ] || exit 0
+shift
 for name; do apt-mark showhold | grep -qx -- "$name" || exit 1; done`;
 export const enabledScript = '[ "$(systemctl is-enabled kubelet 2>/dev/null)" = enabled ]';
 
@@ -28,7 +29,7 @@ export const kubernetesPackages: NodeStep = {
   async done(machine, world) {
     const [absent, hold, enabled] = await Promise.all([
       lacking(packages(machine.cluster.settings), machine, world),
-      ask(world, heldScript, ...held),
+      ask(world, heldScript, systemOf(machine).family, ...held),
       ask(world, enabledScript),
     ]);
     return absent.length === 0 && hold.code === 0 && enabled.code === 0;

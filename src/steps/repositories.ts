@@ -6,7 +6,9 @@ import {
   bringBack,
   fetchKey,
   fingerprintsScript,
+  forget,
   keyFile,
+  noteKeys,
   refresh,
   setAside,
   sourceFile,
@@ -101,12 +103,21 @@ export const repositories: NodeStep = {
   },
   async apply(machine) {
     const system = systemOf(machine);
-    const added = repositoriesFor(machine).flatMap((one) => add(one, system, machine));
-    return [...added, run(refresh(system, { env: outward(machine) }))];
+    const wanted = repositoriesFor(machine);
+    const added = wanted.flatMap((one) => add(one, system, machine));
+    return [
+      ...noteKeys(wanted, system).map((one) => run(one)),
+      ...added,
+      run(refresh(system, { env: outward(machine) })),
+    ];
   },
   async undo(machine) {
     const system = systemOf(machine);
     const files = repositoriesFor(machine).flatMap((one) => [sourceFile(one, system), keyFile(one, system)]);
-    return [...files.map((path): Action => ({ kind: 'remove', path })), run(bringBack(system))];
+    return [
+      ...files.map((path): Action => ({ kind: 'remove', path })),
+      run(bringBack(system)),
+      ...forget(system).map((one) => run(one)),
+    ];
   },
 };

@@ -384,6 +384,18 @@ describe('the preflight of an install', () => {
     expect(JSON.stringify(allowed)).not.toMatch(/allowCgroupV1: true|does not start/);
   });
 
+  it('opens firewalld and ufw by itself, not what stands in between', () => {
+    const closed = (firewall: string) =>
+      reached(surveyOf([viewOf(hosts.cp, { firewall }), viewOf(hosts.fresh, { firewall })]), {
+        host: false,
+        pods: true,
+      });
+    expect(ids(closed('firewalld: active\nufw: inactive'))).toEqual([]);
+    expect(ids(closed('firewalld: inactive\nufw: active\nufw Status: active'))).toEqual([]);
+    expect(ids(closed('firewalld: inactive\nufw: inactive'))).toEqual(['net.peers', 'net.peers']);
+    expect(ids(closed('firewalld: inactive\nufw: inactive\n-P INPUT DROP'))).toEqual(['net.peers', 'net.peers']);
+  });
+
   it('goes on where it mends', () => {
     expect(ids(fresh({ swap: 'on /dev/sda3\nfstab: 1\nasked' }))).toEqual([]);
     expect(ids(gpu({ ...withoutDriver }))).toContain('gpu.driver-missing');

@@ -22,13 +22,14 @@ export interface Machines {
   close(): Promise<void>;
 }
 
-export async function machines(count: number): Promise<Machines> {
+/** @param base the program that makes their file system: Debian 12's, or one whose package manager is dnf */
+export async function machines(count: number, base: 'base' | 'rhel' = 'base'): Promise<Machines> {
   const folder = mkdtempSync(`${tmpdir()}/dd-hosts-`);
   execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', `${folder}/id`]);
   writeFileSync(`${folder}/ssh_config`, `UserKnownHostsFile ${folder}/user_known\nIdentityAgent none\n`);
   const startedAt = performance.now();
   // Apart from our process group: Ctrl-C ends us, and the end of its input tells it to tidy up.
-  const child = spawn(`${import.meta.dirname}/up`, [String(count), `${folder}/id.pub`], {
+  const child = spawn(`${import.meta.dirname}/up`, [String(count), `${folder}/id.pub`, base], {
     detached: true,
     stdio: ['pipe', 'pipe', 'pipe'],
   });

@@ -1,6 +1,7 @@
 /**
  * A mirror of a test's own: Debian repositories laid out as Docker's, Kubernetes' and NVIDIA's, signed by a key of its own, and an
- * image registry (what a pull asks of the OCI distribution specification), all from folders of `test/kube`.
+ * image registry (what a pull asks of the OCI distribution specification), all from folders of `test/kube`; or the
+ * repositories of rpms that `rpms` has made and signed.
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -161,14 +162,27 @@ function file(path: string, head: boolean, response: ServerResponse): void {
   else createReadStream(path).pipe(response);
 }
 
+/** Of what: the folder of `test/kube/packages`, or that of `test/hosts/rpms`. */
+type Packages = { readonly packages: string } | { readonly rpms: string };
+
+/** @returns the fingerprint of the key that signs them, and what ends it */
+function repositoriesOf(www: string, from: Packages): { readonly fingerprint: string; close(): void } {
+  if ('rpms' in from) {
+    symlinkSync(from.rpms, www);
+    return { fingerprint: readFileSync(`${from.rpms}/fingerprint`, 'utf8').trim(), close: () => {} };
+  }
+  const signer = new Signer(`${www}-gpg`);
+  repositories(www, from.packages, signer);
+  return signer;
+}
+
 /**
  * @param host the address to listen on
- * @param folders of `test/kube/packages` and `test/kube/images`
+ * @param folders of packages, and that of `test/kube/images`
  */
-export async function mirror(host: string, folders: { packages: string; images: string }): Promise<Mirror> {
+export async function mirror(host: string, folders: Packages & { readonly images: string }): Promise<Mirror> {
   const folder = mkdtempSync(`${tmpdir()}/dd-mirror-`);
-  const signer = new Signer(`${folder}/gpg`);
-  repositories(`${folder}/www`, folders.packages, signer);
+  const signer = repositoriesOf(`${folder}/www`, folders);
   const images = imagesOf(folders.images, `${folder}/images`);
   const asked: string[] = [];
   const serve = (request: IncomingMessage, response: ServerResponse): void => {

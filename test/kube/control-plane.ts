@@ -25,6 +25,9 @@ export const builtImages = (): string | undefined => where('images');
 /** The folder where `test/kube/packages` has put Debian packages; undefined when it has not finished. */
 export const builtPackages = (): string | undefined => where('packages');
 
+/** The folder where `test/hosts/rpms` has put signed rpms; undefined when it has not finished. */
+export const builtRpms = (): string | undefined => where('../hosts/rpms');
+
 /** The etcd we build, or Debian's (3.4 is enough for an API server alone). */
 export const etcdPath = where('part', 'etcd') ?? ['/usr/bin/etcd', '/usr/local/bin/etcd'].find(existsSync);
 

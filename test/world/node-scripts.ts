@@ -64,12 +64,9 @@ export type Script = (
 
 /** By a piece of their text; the first that fits. */
 export const scripts: readonly (readonly [string, Script])[] = [
+  ['--list-sources', (args, _, { firewall }) => ({ stdout: args.filter((one) => !firewall.has(one)).join('\n') })],
   [
-    '--query-source="$range"',
-    (args, _, { firewall }) => ({ stdout: args.filter((one) => !firewall.has(one)).join('\n') }),
-  ],
-  [
-    '--add-source="$range"',
+    '--add-source=$range',
     ([, ...ranges], _, { firewall }) => {
       for (const range of ranges) firewall.add(range);
       return {};
@@ -113,7 +110,7 @@ export const scripts: readonly (readonly [string, Script])[] = [
     },
   ],
   [
-    'dnf $5 install -y',
+    'dnf $5 $1 install -y',
     ([, , asked], _, state) => {
       for (const one of asked!.split(' ')) installed(one, state);
       return {};
@@ -177,7 +174,10 @@ export const scripts: readonly (readonly [string, Script])[] = [
       return {};
     },
   ],
+  ['mv -- "$file" "$file.before-deepseek-deploy"; break', () => ({})],
   ['before-deepseek-deploy"\ndone', () => ({})],
+  ['rpm -q gpg-pubkey', () => ({})],
+  ['rm -rf -- /var/cache/dnf', () => ({})],
   ["pgrep -f '^[^ ]*containerd-shim'", () => ({})],
   [
     'containerd config dump',
@@ -216,7 +216,10 @@ export const scripts: readonly (readonly [string, Script])[] = [
       return {};
     },
   ],
-  ['apt-mark showhold', (args, _, { held, apt }) => ({ code: !apt || args.every((one) => held.has(one)) ? 0 : 1 })],
+  [
+    'apt-mark showhold',
+    ([, ...args], _, { held, apt }) => ({ code: !apt || args.every((one) => held.has(one)) ? 0 : 1 }),
+  ],
   ['systemctl is-enabled kubelet', (_, __, { kubelet }) => ({ code: kubelet ? 0 : 1 })],
   [
     'systemctl enable -q kubelet',

@@ -29,6 +29,7 @@ const layers: Readonly<Record<string, number>> = {
   'src/manifests/': 1,
   'src/bundle/': 1,
   'src/bundle/collect.ts': 2,
+  'src/bundle/collect-images.ts': 2,
   'src/plan/step.ts': 1,
   'src/bench/': 1,
   'src/supervisor/stack.ts': 1,

@@ -1,12 +1,11 @@
 /** On a connected machine: everything that an install takes from outside, brought into the cache, then into one file. */
-import { createHash } from 'node:crypto';
 import type { Config } from '../config/config.js';
 import { UserError } from '../errors.js';
 import type { Distribution } from '../install/distribution.js';
 import type { Pinned } from '../install/pins.js';
-import { type RepositoryName, repositoryOf, type Sources, sourcesOf } from '../install/sources.js';
+import { type RepositoryName, repositoryOf, sourcesOf } from '../install/sources.js';
 import { imagesIn } from '../manifests/object.js';
-import { download, type Progress, progressText } from '../models/fetch.js';
+import { download } from '../models/fetch.js';
 import { allDone, many } from '../plan/many.js';
 import { tail } from '../plan/step.js';
 import { say, type Text } from '../say.js';
@@ -14,9 +13,10 @@ import type { Machine, NodeStep } from '../steps/machine.js';
 import { storageOf } from '../steps/storage-local-path.js';
 import type { World } from '../world.js';
 import { Apt, type Deb, fileName, localPath } from './apt.js';
-import { type BundleFile, format, type Manifest, packagesFolder, systemId } from './manifest.js';
+import { collectImages } from './collect-images.js';
+import { Contents, type Note, noteOf, sha256 } from './contents.js';
+import { format, type Manifest, packagesFolder, systemId } from './manifest.js';
 import { lacking, type Needs, needsOf } from './needs.js';
-import { layoutIndex, type Pulled, pull } from './registry.js';
 import type { Content } from './write.js';
 
 export interface Wanted {
@@ -31,30 +31,6 @@ export interface Collected {
   readonly manifest: Manifest;
   /** By path in the bundle. */
   readonly contents: ReadonlyMap<string, Content>;
-}
-
-export type Note = (text: Text) => void;
-
-const sha256 = (content: string | Uint8Array): string => createHash('sha256').update(content).digest('hex');
-
-/** What gathers up: files with where they come from. */
-class Contents {
-  readonly files: BundleFile[] = [];
-  readonly contents = new Map<string, Content>();
-
-  text(path: string, text: string): void {
-    this.#add({ path, bytes: Buffer.byteLength(text), sha256: sha256(text) }, { text });
-  }
-
-  file(path: string, from: string, bytes: number, hash: string): void {
-    this.#add({ path, bytes, sha256: hash }, { from });
-  }
-
-  #add(file: BundleFile, content: Content): void {
-    if (this.contents.has(file.path)) return;
-    this.files.push(file);
-    this.contents.set(file.path, content);
-  }
 }
 
 /** A host of this system with every role: whatever any of them may need. */
@@ -82,14 +58,8 @@ export function anyMachine({ config, gpu }: Wanted, { id, version, arch }: Distr
 
 const refuse = (id: string, text: Text, hint: Text): UserError => new UserError(id, text, { hint, exit: 'usage' });
 
-/** @throws UserError `bundle.rook`, `bundle.driver` for what no bundle can hold */
+/** @throws UserError `bundle.driver` for what no bundle can hold */
 export function refuseUnbundled({ cluster, gpu }: Machine): void {
-  if (cluster.settings.storage === 'rook')
-    throw refuse(
-      'bundle.rook',
-      say('Rook and Ceph are not put into bundles yet.', '离线包暂不支持 Rook 与 Ceph。'),
-      say('Set kubernetes.storage: local-path, or none', '请设置 kubernetes.storage: local-path 或 none'),
-    );
   if (gpu && cluster.settings.driver === 'install')
     throw refuse(
       'bundle.driver',
@@ -115,13 +85,6 @@ const places = (world: World) => ({
   debs: `${world.places.cache}/bundle/debs`,
   blobs: `${world.places.cache}/bundle/blobs`,
 });
-
-const noteOf =
-  (note: Note, what: string) =>
-  (progress: Progress): void => {
-    const { en, zh } = progressText(progress);
-    note(say(`${what}: ${en}`, `${what}：${zh}`));
-  };
 
 /** Where a deb lies once it is here. */
 const placeOf = (deb: Deb, world: World): string => localPath(deb) ?? `${places(world).debs}/${deb.sha256}.deb`;
@@ -201,40 +164,6 @@ async function fetchPinned({ path, sha256: hash }: Pinned, base: string, world: 
   });
 }
 
-async function collectImages(
-  names: readonly string[],
-  arch: string,
-  { registries }: Sources,
-  contents: Contents,
-  world: World,
-  note: Note,
-): Promise<Manifest['images']> {
-  const begun = new Map<string, Promise<void>>();
-  const once = (digest: string, work: () => Promise<void>): Promise<void> => {
-    const running = begun.get(digest) ?? work();
-    begun.set(digest, running);
-    return running;
-  };
-  const one = ({ name }: { readonly name: string }): Promise<Pulled> => {
-    const mirrors = registries[name.split('/')[0]!] ?? [];
-    return pull(name, { arch, mirrors, folder: places(world).blobs, once, onProgress: noteOf(note, name) }, world);
-  };
-  const outcomes = await many(
-    names.map((name) => ({ name })),
-    3,
-    one,
-    { signal: world.stop },
-  );
-  const pulled = allDone(outcomes);
-  contents.text('images.txt', names.map((name) => `${name}\n`).join(''));
-  contents.text('images/oci-layout', '{"imageLayoutVersion":"1.0.0"}');
-  contents.text('images/index.json', layoutIndex(pulled));
-  for (const { blobs } of pulled)
-    for (const [digest, { path, bytes }] of blobs)
-      contents.file(`images/blobs/${digest.replace(':', '/')}`, path, bytes, digest.slice('sha256:'.length));
-  return pulled.map(({ name, manifest: { digest } }) => ({ name, digest }));
-}
-
 /**
  * @param progress hears of the parts 'packages', 'manifests', 'images'
  * @throws UserError `bundle.*`, `download.*`, `manifest.fetch`
@@ -270,7 +199,8 @@ export async function collect(
     const kubeadm = packages[0]!.debs.find(({ file }) => file.startsWith('kubeadm_'))!;
     const own = await kubeadmImages(placeOf(kubeadm, world), version, world);
     const names = [...new Set([...own, ...needs.flatMap((one) => one.images), ...pinned.flatMap(imagesIn)])];
-    return collectImages(names, systems[0]!.arch, sources, contents, world, note);
+    const means = { contents, folder: places(world).blobs, world, note };
+    return collectImages(names, systems[0]!.arch, sources, means);
   });
   const manifest: Manifest = {
     kind: 'deepseek-deploy bundle',

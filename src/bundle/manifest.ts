@@ -2,9 +2,10 @@
 import { UserError } from '../errors.js';
 import type { Distribution } from '../install/distribution.js';
 import { say } from '../say.js';
+import type { Descriptor } from './registry.js';
 
 /** One more whenever an older deepseek-deploy would misread it. */
-export const format = 1;
+export const format = 2;
 
 export interface BundleFile {
   /** 'packages/debian12-amd64/socat_1.7_amd64.deb', 'images/blobs/sha256/…', 'manifests/rook/…' */
@@ -20,6 +21,13 @@ export interface BundleSystem {
   readonly packages: readonly { readonly name: string; readonly version: string }[];
 }
 
+export interface BundleImage extends Descriptor {
+  /** In full: 'registry.k8s.io/pause:3.10.2' */
+  readonly name: string;
+  /** Digests of all that it is made of: its manifest, its configuration, its layers. */
+  readonly blobs: readonly string[];
+}
+
 export interface Manifest {
   readonly kind: 'deepseek-deploy bundle';
   readonly format: number;
@@ -28,7 +36,7 @@ export interface Manifest {
   /** Version of Kubernetes. */
   readonly kubernetes: string;
   readonly systems: readonly BundleSystem[];
-  readonly images: readonly { readonly name: string; readonly digest: string }[];
+  readonly images: readonly BundleImage[];
   /** In the order in which they lie in the archive. */
   readonly files: readonly BundleFile[];
 }
@@ -47,7 +55,7 @@ const isWhole = ({ kubernetes, systems, images, files }: Partial<Manifest>): boo
   typeof kubernetes === 'string' &&
   [systems, images, files].every(Array.isArray) &&
   systems!.every(({ id, packages }) => typeof id === 'string' && Array.isArray(packages)) &&
-  images!.every(({ name }) => typeof name === 'string') &&
+  images!.every(({ name, blobs }) => typeof name === 'string' && Array.isArray(blobs)) &&
   files!.every(isFile) &&
   new Set(files!.map(({ path }) => path)).size === files!.length;
 
@@ -86,14 +94,3 @@ export function readManifest(text: string, path: string): Manifest {
 }
 
 export const packagesFolder = (system: string): string => `packages/${system}/`;
-
-/** The files that a host of this system has need of, and where they lie below its folder. */
-export const filesFor = (
-  { files }: Manifest,
-  system: string,
-): readonly { readonly file: BundleFile; readonly path: string }[] =>
-  files.flatMap((file) => {
-    const own = packagesFolder(system);
-    if (!file.path.startsWith('packages/')) return [{ file, path: file.path }];
-    return file.path.startsWith(own) ? [{ file, path: `packages/${file.path.slice(own.length)}` }] : [];
-  });

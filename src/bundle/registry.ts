@@ -191,12 +191,12 @@ export async function pull(name: string, how: PullHow, world: World): Promise<Pu
 }
 
 /** The index of an OCI layout; containerd takes each image's name from it. */
-export const layoutIndex = (images: readonly Pulled[]): string =>
+export const layoutIndex = (images: readonly (Descriptor & { readonly name: string })[]): string =>
   `${JSON.stringify({
     schemaVersion: 2,
     mediaType: 'application/vnd.oci.image.index.v1+json',
-    manifests: images.map(({ name, manifest }) => ({
-      ...manifest,
+    manifests: images.map(({ name, mediaType, digest, size }) => ({
+      ...{ mediaType, digest, size },
       annotations: {
         'io.containerd.image.name': name,
         'org.opencontainers.image.ref.name': readReference(name).tag,

@@ -1,6 +1,7 @@
 /** Everything an install takes from the network as one signed file, made on a machine that has one. */
 import { resolve } from 'node:path';
-import { anyMachine, collect, type Note } from '../bundle/collect.js';
+import { anyMachine, collect } from '../bundle/collect.js';
+import type { Note } from '../bundle/contents.js';
 import type { Manifest } from '../bundle/manifest.js';
 import { lacking, needsOf } from '../bundle/needs.js';
 import { type Bundle, openBundle } from '../bundle/open.js';

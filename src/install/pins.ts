@@ -55,6 +55,20 @@ export const manifests = {
   },
 } as const satisfies Readonly<Record<string, Pinned>>;
 
+/** What Rook's operator starts by itself: deploy/examples/images.txt of its version, without COSI, which is not asked for. */
+export const rookImages: readonly string[] = [
+  `docker.io/rook/ceph:${versions.rook}`,
+  `quay.io/ceph/ceph:${versions.ceph}`,
+  'quay.io/cephcsi/ceph-csi-operator:v1.0.4',
+  'quay.io/cephcsi/cephcsi:v3.17.0',
+  'quay.io/csiaddons/k8s-sidecar:v0.14.0',
+  'registry.k8s.io/sig-storage/csi-attacher:v4.12.0',
+  'registry.k8s.io/sig-storage/csi-node-driver-registrar:v2.17.0',
+  'registry.k8s.io/sig-storage/csi-provisioner:v6.2.0',
+  'registry.k8s.io/sig-storage/csi-resizer:v2.1.0',
+  'registry.k8s.io/sig-storage/csi-snapshotter:v8.5.0',
+];
+
 /** Primary keys that sign repositories, as `gpg --show-keys --with-colons` prints them. */
 export const fingerprints = {
   dockerDeb: '9DC858229FC7DD38854AE2D88D81803C0EBFCD88',

@@ -1,5 +1,6 @@
 /** A bundle on the host's own disk in place of the network: its packages and its images. */
-import { filesFor, systemId } from '../bundle/manifest.js';
+import { systemId } from '../bundle/manifest.js';
+import { type Part, partsFor } from '../bundle/parts.js';
 import { UserError } from '../errors.js';
 import { refresh, sourceFile, sourceText } from '../install/repositories.js';
 import { type Repository, repositoryOf } from '../install/sources.js';
@@ -22,11 +23,11 @@ export const absentFilesScript = `cd -- "$1" 2>/dev/null || { sed 's/^[0-9a-f]* 
 sha256sum -c --quiet - 2>/dev/null | sed -n 's/: FAILED.*$//p'`;
 
 /** What is imported already is not sent again. */
-async function absentFiles(machine: Machine, world: World): Promise<ReturnType<typeof filesFor>> {
+async function absentFiles(machine: Machine, world: World): Promise<readonly Part[]> {
   const { bundle, sources } = machine.cluster;
   if (!bundle) throw new Error('the bundle was not opened');
-  const all = filesFor(bundle.manifest, systemId(systemOf(machine)));
-  const list = all.map(({ file, path }) => `${file.sha256}  ${path}\n`).join('');
+  const all = partsFor(bundle, systemId(systemOf(machine)), machine);
+  const list = all.map(({ content, path }) => `${content.sha256}  ${path}\n`).join('');
   const [files, images] = await Promise.all([
     world.host.run({ ...asRoot(absentFilesScript, [sources.bundle!], 600_000), stdin: list }),
     imagesAreThere(machine, world),
@@ -45,12 +46,8 @@ export const bundleUpload: NodeStep = {
   needed: hasBundle,
   done: async (machine, world) => (await absentFiles(machine, world)).length === 0,
   async apply(machine, world) {
-    const { bundle, sources } = machine.cluster;
-    const files = (await absentFiles(machine, world)).map(({ file, path }) => ({
-      path,
-      content: bundle!.content(file),
-    }));
-    return [{ kind: 'upload', folder: sources.bundle!, files }];
+    const files = await absentFiles(machine, world);
+    return [{ kind: 'upload', folder: machine.cluster.sources.bundle!, files }];
   },
   async undo({ cluster }, world) {
     const path = cluster.sources.bundle!;
@@ -114,7 +111,7 @@ const failed =
 
 export const bundleImages: NodeStep = {
   id: 'bundle.images',
-  title: say('Images of the bundle', '离线包中的镜像'),
+  title: say('Images of the bundle that this host may run', '离线包中本机可能运行的镜像'),
   on: 'every',
   needed: hasBundle,
   done: imagesAreThere,

@@ -1,5 +1,5 @@
 /** Volumes kept three times on the storage hosts: Rook and Ceph. */
-import { manifests } from '../install/pins.js';
+import { manifests, rookImages } from '../install/pins.js';
 import { rookCluster, rookNamespace } from '../manifests/rook.js';
 import type { Action } from '../plan/step.js';
 import { say } from '../say.js';
@@ -63,7 +63,7 @@ export const storageRook: NodeStep = {
   on: 'first',
   after: ['node.labels', 'storage.host'],
   needed: ({ cluster }) => storageOf(cluster) === 'rook',
-  brings: () => ({ manifests: parts }),
+  brings: () => ({ manifests: parts, images: rookImages }),
   done: ({ cluster }, world) => isThere(cluster, world),
   apply: async (machine) => [
     ...parts.flatMap((part) => applyPinned(part, machine)),

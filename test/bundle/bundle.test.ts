@@ -4,8 +4,9 @@ import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it, test } from 'vitest';
-import { filesFor, format, type Manifest, readManifest } from '../../src/bundle/manifest.js';
+import { format, type Manifest, readManifest } from '../../src/bundle/manifest.js';
 import { checkBundle, openBundle } from '../../src/bundle/open.js';
+import { partsFor } from '../../src/bundle/parts.js';
 import { keyFile } from '../../src/bundle/seal.js';
 import { trusted } from '../../src/bundle/trust.js';
 import { writeBundle } from '../../src/bundle/write.js';
@@ -27,7 +28,7 @@ const texts: Readonly<Record<string, string>> = {
   'packages/debian12-amd64/a_1_amd64.deb': 'a deb',
   'packages/debian12-amd64/Packages': 'Package: a\n',
   'packages/ubuntu24.04-amd64/a_1_amd64.deb': 'another',
-  'images/blobs/sha256/x': 'z'.repeat(5000),
+  'images/blobs/sha256/aa': 'z'.repeat(5000),
   'images.txt': '',
 };
 const manifest: Manifest = {
@@ -36,7 +37,7 @@ const manifest: Manifest = {
   createdAt: '2026-11-24T00:00:00.000Z',
   kubernetes: '1.36.4',
   systems: [{ id: 'debian12-amd64', packages: [{ name: 'a', version: '1' }] }],
-  images: [],
+  images: [{ name: 'a.example/pause:1', mediaType: '', digest: 'sha256:aa', size: 5000, blobs: ['sha256:aa'] }],
   files: Object.entries(texts).map(([path, text]) => ({
     path,
     bytes: text.length,
@@ -91,11 +92,12 @@ describe('what was written', () => {
     expect(readFileSync(`${folder}/second`).equals(readFileSync(whole))).toBe(true);
   });
 
-  it('has for each system its own packages, and the rest for all', () => {
-    expect(filesFor(manifest, 'debian12-amd64').map(({ path }) => path)).toEqual([
+  it('has for each system its own packages, and the rest for all', async () => {
+    const parts = partsFor(await openBundle(whole, maker), 'debian12-amd64', { roles: ['worker'], gpu: false });
+    expect(parts.map(({ path }) => path)).toEqual([
       'packages/a_1_amd64.deb',
       'packages/Packages',
-      'images/blobs/sha256/x',
+      'images/blobs/sha256/aa',
       'images.txt',
     ]);
   });
@@ -109,7 +111,7 @@ describe('what is wrong', () => {
     ['is some archive', () => changed(() => execFileSync('tar', ['-cf', '-', '-C', folder, 'second'])), 'bundle.not'],
     ['lacks its end', () => changed((bytes) => bytes.subarray(0, -1)), 'bundle.cut'],
     ['has too much', () => changed((bytes) => Buffer.concat([bytes, Buffer.from('x')])), 'bundle.cut'],
-    ['is of an older format', () => changed((bytes) => replaced(bytes, '"format":1', '"format":0')), 'bundle.format'],
+    ['is of an older format', () => changed((bytes) => replaced(bytes, '"format":2', '"format":1')), 'bundle.format'],
     ['says another version', () => changed((bytes) => replaced(bytes, '1.36.4', '1.36.5')), 'bundle.signature'],
     ['has no signature', () => changed((bytes) => replaced(bytes, '"signature"', '"signatura"')), 'bundle.unsigned'],
     ['has a file changed', () => changed((bytes) => replaced(bytes, 'a deb', 'A deb')), 'bundle.hash'],

@@ -50,6 +50,25 @@ describe('what an install takes', () => {
     expect(pinned).toEqual([manifests.calico]);
   });
 
+  it('Rook with what its operator starts by itself, Ceph, and the manifests of its authors', async () => {
+    const names = ['a', 'b', 'c'];
+    const roles = (name: string): string => (name === 'a' ? 'control-plane, storage' : 'storage');
+    const machines = names.map((name, at) => `${name}: {address: 10.0.0.${at + 1}, roles: [${roles(name)}]}`);
+    const devices = names.map((name) => `${name}: [/dev/disk/by-id/x]`);
+    const yaml = `kubernetes: {storageDevices: {${devices.join(', ')}}}\nhosts: {machines: {${machines.join(', ')}}}`;
+    const { images, manifests: pinned } = await needs(yaml, false);
+    expect(images).toEqual(
+      expect.arrayContaining([
+        expect.stringMatching(/^docker\.io\/rook\/ceph:v1\.20\./),
+        expect.stringMatching(/^quay\.io\/ceph\/ceph:v20\./),
+        expect.stringMatching(/^quay\.io\/cephcsi\/cephcsi:/),
+        expect.stringMatching(/^registry\.k8s\.io\/sig-storage\/csi-provisioner:/),
+      ]),
+    );
+    expect(pinned).toEqual([manifests.rookCrds, manifests.rookCommon, manifests.rookCsi, manifests.rookOperator]);
+    expect((await machineOf(yaml)).cluster.settings.storage).toBe('rook');
+  });
+
   it('a driver, only where it is to be installed and none answers', async () => {
     const { cluster, ...machine } = await machineOf('');
     const names = (driver: 'check' | 'install'): string[] => {
@@ -60,10 +79,7 @@ describe('what an install takes', () => {
     expect(names('check')).not.toContain('nvidia-open');
   });
 
-  it.each([
-    [{ storage: 'rook' }, 'bundle.rook'],
-    [{ driver: 'install' }, 'bundle.driver'],
-  ] as const)('%j cannot be bundled', async (wish, id) => {
+  it.each([[{ driver: 'install' }, 'bundle.driver']] as const)('%j cannot be bundled', async (wish, id) => {
     const { cluster, ...machine } = await machineOf('');
     const settings = { ...cluster.settings, ...wish };
     expect(() => refuseUnbundled({ ...machine, cluster: { ...cluster, settings } })).toThrow(
@@ -101,7 +117,7 @@ describe('held against a bundle', () => {
           packages: packages.map(({ name, version = '1.0' }) => ({ name, version: version.replace('*', '7.1') })),
         },
       ],
-      images: images.map((name) => ({ name, digest: '' })),
+      images: images.map((name) => ({ name, mediaType: '', digest: '', size: 0, blobs: [] })),
       files: pinned.map(({ path, sha256 }) => ({ path: `manifests/${path}`, bytes: 1, sha256 })),
     };
   };

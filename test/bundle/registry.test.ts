@@ -140,7 +140,8 @@ describe('an image', () => {
     });
     expect([...image.blobs.keys()]).toEqual([digest(manifest), digest(config), digest(layer)]);
     for (const { path, bytes } of image.blobs.values()) expect(statSync(path).size).toBe(bytes);
-    const [only] = (JSON.parse(layoutIndex([image])) as { manifests: object[] }).manifests;
+    const [only] = (JSON.parse(layoutIndex([{ name: image.name, ...image.manifest }])) as { manifests: object[] })
+      .manifests;
     expect(only).toMatchObject({
       digest: digest(manifest),
       annotations: { 'io.containerd.image.name': 'registry.example/own/thing:v1' },

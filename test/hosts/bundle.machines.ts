@@ -136,6 +136,9 @@ describe.skipIf(!packages || !images)('three bare hosts without a network', () =
     const nodes = await first.run(kubectl(['get', 'nodes', '--no-headers']));
     expect(nodes.stdout.match(/ Ready /g)).toHaveLength(3);
     expect(await on(triedScript)).toEqual(['0', '0', '0']);
+    const images = await on('ctr -n k8s.io images ls -q');
+    expect(images.map((names) => /registry.k8s.io.(etcd|kube-apiserver):/.test(names))).toEqual([true, false, false]);
+    for (const names of images) expect(names).toContain('registry.k8s.io/kube-proxy:');
     expect(await on('ls /var/cache/deepseek-deploy/bundle')).toEqual(Array(3).fill('images.txt\npackages'));
   }, 1_200_000);
 

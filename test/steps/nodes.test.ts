@@ -1,7 +1,7 @@
 /** The whole list on bare hosts in memory, on every system. */
 import { spawnSync } from 'node:child_process';
 import { describe, expect, it, test } from 'vitest';
-import { systemId } from '../../src/bundle/manifest.js';
+import { format, systemId } from '../../src/bundle/manifest.js';
 import type { Bundle } from '../../src/bundle/open.js';
 import { UserError } from '../../src/errors.js';
 import { fromBundle, sourcesOf } from '../../src/install/sources.js';
@@ -52,7 +52,7 @@ const debian = systems[0]![1];
 function smallBundle(system: string): Bundle {
   const paths = [`packages/${system}/a.deb`, 'packages/other-amd64/a.deb', 'images/index.json', 'images.txt'];
   const files = paths.map((path) => ({ path, bytes: path.length, sha256: sha256(Buffer.from(path)) }));
-  const about = { kind: 'deepseek-deploy bundle', format: 1, createdAt: '', kubernetes: '1.36.4' } as const;
+  const about = { kind: 'deepseek-deploy bundle', format, createdAt: '', kubernetes: '1.36.4' } as const;
   return {
     path: '/bundle',
     key: '',

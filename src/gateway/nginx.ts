@@ -80,6 +80,18 @@ export const routes: readonly Route[] = [
 /** Statuses that nginx raises before or instead of Lua; 494 to 496 are its own for broken headers and TLS. */
 const raised = '400 404 405 408 411 413 414 416 431 494 495 496 500 501 505';
 
+const since = (build: NginxOptions['build'], ...version: [number, number, number]): boolean => {
+  const at = version.findIndex((part, i) => part !== build.version[i]);
+  return at < 0 || build.version[at]! > version[at]!;
+};
+
+/**
+ * On a reload old workers close kept connections that wait, and those whose answer began before: a request on its way
+ * along one is lost. From 1.27.4 on they wait this long for it, and answer it with `Connection: close`.
+ */
+const keptOnReload = (options: NginxOptions): string[] =>
+  since(options.build, 1, 27, 4) ? ['keepalive_min_timeout 5s;'] : [];
+
 const address = (listen: Listen): string => `${bracketed(listen.host)}:${listen.port}`;
 
 const main = (options: NginxOptions): string[] => [
@@ -141,6 +153,7 @@ const http = (options: NginxOptions): string[] => {
     'client_header_buffer_size 4k;',
     'large_client_header_buffers 4 16k;',
     'keepalive_timeout 75s;',
+    ...keptOnReload(options),
     'keepalive_requests 100000;',
     'reset_timedout_connection on;',
     `client_max_body_size ${body};`,

@@ -181,7 +181,8 @@ describe.each<BuildName>(['debian', 'current'])('under load (%s nginx)', (nginx)
           const sum = `${answered} answered + ${refused} refused + ${cut} cut + ${unread} that nobody read`;
           console.log(`${nginx}, ${fault.name}: ${books.size} sent = ${sum}`);
           expect(cut).toBeLessThanOrEqual(fault.cut ?? 0);
-          expect(unread).toBeLessThanOrEqual(fault.unread ?? 0);
+          const { unread: may = 0 } = fault;
+          expect(unread).toBeLessThanOrEqual(typeof may === 'number' ? may : may[nginx]);
           expect(refused).toBeLessThanOrEqual(fault.refused ?? 0);
           // It goes on: the last callers are answered.
           expect([...books.values()].slice(-atOnce).map(({ end }) => end)).toEqual(Array(atOnce).fill('answered'));

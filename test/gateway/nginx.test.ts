@@ -27,6 +27,15 @@ describe('renderNginx', () => {
     }
   });
 
+  it('keeps connections over a reload where nginx can: from 1.27.4 on', () => {
+    const kept = (...version: [number, number, number]) =>
+      renderNginx({ ...options, build: { ...options.build, version } }).includes('keepalive_min_timeout 5s;');
+    expect([kept(1, 22, 1), kept(1, 26, 9), kept(1, 27, 3), kept(1, 27, 4), kept(1, 28, 0), kept(2, 0, 0)]).toEqual([
+      ...[false, false, false],
+      ...[true, true, true],
+    ]);
+  });
+
   it('sets all headers towards the engine in one place, so that none is lost by inheritance', () => {
     for (const part of conf.split(/^ {4}location /m).slice(1))
       expect(part.split('\n    }')[0]).not.toMatch(/set_header/);

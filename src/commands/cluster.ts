@@ -5,6 +5,7 @@ import { UserError } from '../errors.js';
 import { bundleOf } from '../fleet/bundle.js';
 import { type Gathered, gather, withFleet } from '../fleet/gather.js';
 import { holderHere, lockedCluster } from '../fleet/lock.js';
+import type { Absent } from '../fleet/meet.js';
 import { sudoPassword } from '../fleet/password.js';
 import { allLanesDone, applyLanes, type Lane } from '../plan/lanes.js';
 import { locked } from '../plan/lock.js';
@@ -59,6 +60,42 @@ export const hostOptions: readonly Option[] = [
   },
 ];
 
+/** Only these hosts are spoken to: others may be gone for good. */
+export const only = (config: Config, names: readonly string[]): Config => ({
+  ...config,
+  hosts: {
+    ...config.hosts,
+    machines: Object.fromEntries(Object.entries(config.hosts.machines).filter(([name]) => names.includes(name))),
+  },
+});
+
+/**
+ * Hosts that do not answer, for a verb that can do without those that are gone for good.
+ * @param line what to type then, given their names
+ */
+export const absentAs =
+  (line: (names: readonly string[]) => string): Absent =>
+  (error, names) => {
+    const { text, hint, details } = error;
+    const own = hint ? say(`${text.en}\n→ ${hint.en}`, `${text.zh}\n→ ${hint.zh}`) : text;
+    return new UserError(
+      error.id,
+      say(
+        `${names.join(', ')} cannot be reached, so nothing was changed on any host.`,
+        `无法连接 ${names.join('、')}，因此未在任何主机上做更改。`,
+      ),
+      {
+        details: details.length > 0 ? details : [own],
+        hint: say(
+          `Bring it back and run this again. When it is gone for good: ${line(names)}`,
+          `请恢复后重新运行。若已永久丢失：${line(names)}`,
+        ),
+        exit: 'unready',
+        cause: error,
+      },
+    );
+  };
+
 /**
  * For verbs that install nothing: a bundle that the configuration names is not opened.
  * @throws UserError as meeting and looking at the hosts does; nothing was touched then
@@ -68,12 +105,13 @@ export async function withHosts<T>(
   input: Input,
   world: World,
   work: (gathered: Gathered) => Promise<T>,
-  bundle?: Bundle,
+  { bundle, absent }: { readonly bundle?: Bundle | undefined; readonly absent?: Absent } = {},
 ): Promise<T> {
   if (Object.keys(config.hosts.machines).length === 0) throw noHosts();
   const how = {
     acceptNewHostKeys: input.options.acceptNewHostKeys === true,
     sudoPassword: input.options.askSudoPassword === true ? await sudoPassword(world) : undefined,
+    absent,
   };
   return withFleet(config, how, world, async (fleet) => work(await gather(config, fleet, world, bundle)));
 }
@@ -84,7 +122,7 @@ export const withCluster = async <T>(
   input: Input,
   world: World,
   work: (gathered: Gathered) => Promise<T>,
-): Promise<T> => withHosts(config, input, world, work, await bundleOf(config, world));
+): Promise<T> => withHosts(config, input, world, work, { bundle: await bundleOf(config, world) });
 
 const noHosts = (): UserError =>
   new UserError('hosts.none', say('No hosts are named.', '没有指定主机。'), {
@@ -94,6 +132,10 @@ const noHosts = (): UserError =>
     ),
     exit: 'usage',
   });
+
+/** The lock lies on the first control plane; where that is lost, a reset has it on the first host that is left. */
+const lockPlace = ({ fleet: { hosts } }: Gathered): World =>
+  (hosts.find(({ roles }) => roles.includes('control-plane')) ?? hosts[0]!).world;
 
 /**
  * The lanes under the local lock and the cluster's.
@@ -111,7 +153,7 @@ export async function applyTogether(
 ): Promise<ReadonlyMap<string, readonly string[]>> {
   return locked(world, what, async () => {
     const mine = await holderHere(what, world);
-    return lockedCluster(mine, gathered.cluster.controlPlane(), world, async (stop) => {
+    return lockedCluster(mine, lockPlace(gathered), world, async (stop) => {
       await before();
       const lanes = lanesOf({ ...world, stop }, `${mine.who}@${mine.from}`);
       const sink = await world.ui.lanes(lanes.map(({ name, steps }) => ({ name, steps: steps.length })));

@@ -14,6 +14,7 @@ import { type ClusterRecord, readCluster } from '../targets/cluster-record.js';
 import { wishOf } from '../targets/wish.js';
 import type { Input, Verb } from '../verb.js';
 import type { World } from '../world.js';
+import { type Work, workLine, workOn } from './at-work.js';
 import { configOption, hostOptions, reachOptions } from './cluster.js';
 
 /** Each host is met by itself: one that cannot be reached is a finding beside the others. */
@@ -21,18 +22,19 @@ async function withHosts<T>(
   config: Config,
   input: Input,
   world: World,
-  work: (hosts: readonly Examined[]) => Promise<T>,
+  work: (hosts: readonly Examined[], first: World | undefined) => Promise<T>,
 ): Promise<T> {
   if (Object.keys(config.hosts.machines).length === 0) {
     const name = (await world.host.run({ argv: ['uname', '-n'], timeoutMs: 5000 })).stdout.trim() || 'localhost';
-    return work([{ name, roles: ['control-plane', 'worker'], world }]);
+    return work([{ name, roles: ['control-plane', 'worker'], world }], undefined);
   }
   const fleet = await openHosts(config, world, {
     acceptNewHostKeys: input.options.acceptNewHostKeys === true,
     sudoPassword: input.options.askSudoPassword === true ? await sudoPassword(world) : undefined,
   });
   try {
-    return await work(fleet.hosts.map(examined));
+    const first = fleet.hosts.find(({ roles }) => roles.includes('control-plane'));
+    return await work(fleet.hosts.map(examined), first?.world);
   } finally {
     await fleet.close();
   }
@@ -41,6 +43,7 @@ async function withHosts<T>(
 interface Seen {
   readonly survey: Survey;
   readonly outcomes: readonly NodeOutcome[];
+  readonly work?: Work | undefined;
 }
 
 /** A cluster that others made is asked through its kubeconfig: of its hosts nothing is known but what its API tells. */
@@ -59,11 +62,13 @@ async function seen(
     const survey = await world.ui.wait(looking, () => surveyExisting(kubeconfig, config.kubernetes, world));
     return { survey, outcomes: judge(survey, only).filter(({ host }) => host === undefined) };
   }
-  return withHosts(config, input, world, async (hosts) => {
+  return withHosts(config, input, world, async (hosts, first) => {
     const looking = say('Looking at the hosts', '正在查看主机');
     const limit = config.hosts.parallel;
-    const survey = await world.ui.wait(looking, () => examine(hosts, config.kubernetes, limit, world));
-    return { survey, outcomes: judge(survey, only) };
+    const [survey, work] = await world.ui.wait(looking, () =>
+      Promise.all([examine(hosts, config.kubernetes, limit, world), workOn(first, world)]),
+    );
+    return { survey, outcomes: judge(survey, only), work };
   });
 }
 
@@ -104,9 +109,13 @@ export const verb: Verb = {
     const before = await readCluster(world);
     const { config: file, host, role } = input.options;
     const { config } = await wishOf({ config: file, host, role }, before?.wish, world);
-    const { survey, outcomes } = await seen(config, before, only, input, world);
-    if (input.json) world.ui.out(`${JSON.stringify(doctorJson(survey, outcomes), null, 2)}\n`);
-    else for (const line of doctorLines(survey, outcomes, docs(world), world.ui)) world.ui.line(line);
+    const { survey, outcomes, work } = await seen(config, before, only, input, world);
+    if (input.json)
+      world.ui.out(`${JSON.stringify({ ...doctorJson(survey, outcomes), work: work ?? null }, null, 2)}\n`);
+    else {
+      if (work) world.ui.line(world.ui.paint.warn(world.ui.text(workLine(work))));
+      for (const line of doctorLines(survey, outcomes, docs(world), world.ui)) world.ui.line(line);
+    }
     return isWell(survey, outcomes) ? 'ok' : 'problem';
   },
 };

@@ -15,7 +15,7 @@ import { kubernetesSteps } from '../targets/kubernetes.js';
 import { over } from '../targets/wish.js';
 import type { Input, Verb } from '../verb.js';
 import type { World } from '../world.js';
-import { applyTogether, hostOptions, reachOptions, withHosts } from './cluster.js';
+import { absentAs, applyTogether, hostOptions, only, reachOptions, withHosts } from './cluster.js';
 import { leavesOf } from './cluster-leaves.js';
 import { initCluster } from './init-cluster.js';
 
@@ -82,15 +82,6 @@ async function known(input: Input, world: World): Promise<{ name: string; record
 
 const firstName = ({ machines }: ClusterRecord): string =>
   machines.find(({ roles }) => roles.includes('control-plane'))!.name;
-
-/** Only these hosts are spoken to: others may be gone for good. */
-const only = (config: Config, names: readonly string[]): Config => ({
-  ...config,
-  hosts: {
-    ...config.hosts,
-    machines: Object.fromEntries(Object.entries(config.hosts.machines).filter(([name]) => names.includes(name))),
-  },
-});
 
 function firstLane(
   { fleet, machines }: Gathered,
@@ -162,7 +153,7 @@ const remove: Verb = {
       `移除 ${name}？其 Pod 将迁往其他节点，并撤销我们在其上的安装。`,
     );
     await sure(question, input, world);
-    return withHosts(only(config, lost ? [first] : [first, name]), input, world, async (gathered) => {
+    const work = async (gathered: Gathered): Promise<undefined> => {
       const lanes = (its: World, by: string) => removalOf(name, lost, gathered, its, by);
       const changed = await applyTogether('node remove', gathered, world, lanes, async () => {});
       await forgetMachine(name, record, world);
@@ -186,7 +177,16 @@ const remove: Verb = {
         ],
       );
       return undefined;
-    });
+    };
+    const absent = absentAs(() => `deepseek-deploy node remove ${name} --lost --yes`);
+    const spoken = only(config, lost ? [first] : [first, name]);
+    return withHosts(
+      spoken,
+      input,
+      world,
+      work,
+      lost ? {} : { absent: (e, names) => (names.includes(name) ? absent(e, names) : e) },
+    );
   },
 };
 

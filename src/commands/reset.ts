@@ -1,12 +1,14 @@
+import type { Config } from '../config/config.js';
 import { settingsOf } from '../config/settings.js';
 import { UserError } from '../errors.js';
+import type { Gathered } from '../fleet/gather.js';
 import { undoLanesOf } from '../fleet/work.js';
-import { say } from '../say.js';
-import { forgetCluster, needCluster } from '../targets/cluster-record.js';
+import { say, type Text } from '../say.js';
+import { type ClusterRecord, forgetCluster, needCluster } from '../targets/cluster-record.js';
 import { kubernetesSteps } from '../targets/kubernetes.js';
 import type { Input, Verb } from '../verb.js';
 import type { World } from '../world.js';
-import { applyTogether, reachOptions, withHosts } from './cluster.js';
+import { absentAs, applyTogether, only, reachOptions, withHosts } from './cluster.js';
 import { leavesOf } from './cluster-leaves.js';
 
 /** The name is typed, or given together with --yes. @throws UserError `reset.confirm`, `interrupted` */
@@ -42,37 +44,95 @@ async function confirmed(name: string, input: Input, world: World): Promise<void
   throw new UserError('interrupted', say('Nothing was changed.', '未做任何更改。'), { exit: 'interrupted' });
 }
 
+/**
+ * The machines that are to be reached: all that were made part of it, but those that are lost.
+ * @throws UserError `reset.lost`, `reset.unnamed`
+ */
+function reachedOf(record: ClusterRecord, lost: readonly string[], config: Config): readonly string[] {
+  const names = record.machines.map(({ name }) => name);
+  const unknown = lost.find((name) => !names.includes(name));
+  if (unknown !== undefined)
+    throw new UserError('reset.lost', say(`The cluster has no node ${unknown}.`, `集群中没有节点 ${unknown}。`), {
+      hint: say(`Its nodes: ${names.join(', ')}`, `现有节点：${names.join('、')}`),
+      exit: 'usage',
+    });
+  const left = names.filter((name) => !lost.includes(name));
+  const unnamed = left.find((name) => config.hosts.machines[name] === undefined);
+  if (unnamed === undefined) return left;
+  throw new UserError(
+    'reset.unnamed',
+    say(
+      `${unnamed} was made part of the cluster, and ${record.wish.file} no longer names it.`,
+      `${unnamed} 属于集群，但已不在 ${record.wish.file} 中。`,
+    ),
+    {
+      hint: say(
+        `Name it there again; when it is gone for good: ${lostLine(record, [...lost, unnamed])}`,
+        `请重新写入该文件；若已永久丢失：${lostLine(record, [...lost, unnamed])}`,
+      ),
+      exit: 'usage',
+    },
+  );
+}
+
+const lostLine = ({ name }: ClusterRecord, lost: readonly string[]): string =>
+  `deepseek-deploy reset --cluster ${name} --yes ${lost.map((one) => `--lost ${one}`).join(' ')}`;
+
+function tell(
+  { name }: ClusterRecord,
+  changed: ReadonlyMap<string, readonly string[]>,
+  lost: readonly string[],
+  leaves: readonly Text[],
+  input: Input,
+  world: World,
+): void {
+  if (input.json) {
+    const said = { changed: Object.fromEntries(changed), lost, leaves: leaves.map(({ en }) => en) };
+    world.ui.out(`${JSON.stringify({ name, state: 'down', ...said }, null, 2)}\n`);
+    return;
+  }
+  world.ui.line(say(`${name} is no more.`, `${name} 已撤销。`));
+  for (const line of leaves) world.ui.line(line);
+  if (lost.length > 0)
+    world.ui.line(
+      say(
+        `Nothing was undone on ${lost.join(', ')}. Should it come back: kubeadm reset there, or install it anew.`,
+        `${lost.join('、')} 上未撤销任何内容。若恢复：请在其上执行 kubeadm reset，或重装系统。`,
+      ),
+    );
+}
+
 export const verb: Verb = {
   options: [
     ...reachOptions,
     { flags: '--cluster <name>', says: say('Its name, together with --yes', '集群名称，与 --yes 一起使用') },
+    {
+      flags: '--lost <host>',
+      says: say(
+        'A host that is gone for good: nothing is undone there; again for more',
+        '已永久丢失的主机：不在其上撤销任何内容；可重复',
+      ),
+      kind: 'list',
+    },
   ],
   async run(input, world) {
     const record = await needCluster(world);
-    await confirmed(record.name, input, world);
+    const lost = (input.options.lost as readonly string[] | undefined) ?? [];
     const { config } = await settingsOf(world, record.wish.file, record.wish.overrides);
-    return withHosts(config, input, world, async (gathered) => {
+    const names = reachedOf(record, lost, config);
+    await confirmed(record.name, input, world);
+    const work = async (gathered: Gathered): Promise<undefined> => {
       const lanes = (its: World, by: string) => undoLanesOf(kubernetesSteps, gathered, its, by);
       const changed = await applyTogether('reset', gathered, world, lanes);
       await forgetCluster(world);
-      const leaves = leavesOf(
-        kubernetesSteps,
-        gathered,
-        gathered.machines.map(({ name }) => name),
-      );
-      if (input.json) {
-        const answer = {
-          name: record.name,
-          state: 'down',
-          changed: Object.fromEntries(changed),
-          leaves: leaves.map(({ en }) => en),
-        };
-        world.ui.out(`${JSON.stringify(answer, null, 2)}\n`);
-      } else {
-        world.ui.line(say(`${record.name} is no more.`, `${record.name} 已撤销。`));
-        for (const line of leaves) world.ui.line(line);
-      }
-      return undefined;
-    });
+      tell(record, changed, lost, leavesOf(kubernetesSteps, gathered, names), input, world);
+    };
+    if (names.length > 0)
+      return withHosts(only(config, names), input, world, work, {
+        absent: absentAs((gone) => lostLine(record, [...lost, ...gone])),
+      });
+    await forgetCluster(world);
+    tell(record, new Map(), lost, [], input, world);
+    return undefined;
   },
 };

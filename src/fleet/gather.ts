@@ -14,7 +14,7 @@ import { kubernetesSteps } from '../targets/kubernetes.js';
 import type { World } from '../world.js';
 import { refuseLacking } from './bundle.js';
 import { type Examined, examine } from './examine.js';
-import { meetHosts } from './meet.js';
+import { type Absent, meetHosts } from './meet.js';
 import { nodeAddress } from './node-address.js';
 import { asking, type Fleet, type OpenHost, openHosts } from './open.js';
 
@@ -30,6 +30,7 @@ export interface Gathered {
 export interface GatherHow {
   readonly acceptNewHostKeys?: boolean;
   readonly sudoPassword?: Supply | undefined;
+  readonly absent?: Absent | undefined;
 }
 
 /**
@@ -44,7 +45,7 @@ export async function withFleet<T>(
 ): Promise<T> {
   const fleet = await openHosts(config, world, how);
   try {
-    await meetHosts(fleet, world);
+    await meetHosts(fleet, world, how.absent);
     return await work(fleet);
   } finally {
     await fleet.close();

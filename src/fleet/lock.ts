@@ -64,6 +64,35 @@ function told(stdout: string): { readonly ageS: number; readonly holder: Holder 
   }
 }
 
+/** Read-only. $1: the folder. */
+export const seeLockScript = `[ -s "$1/lock" ] || exit 0
+age=$(( $(date +%s) - $(stat -c %Y -- "$1/lock") )); [ $age -ge 0 ] || age=$(( -age ))
+echo $age; cat -- "$1/lock"`;
+
+export interface AtWork extends Omit<Holder, 'id' | 'machine' | 'home'> {
+  /** Since it was heard. */
+  readonly ageS: number;
+  /** 'ended': it did not tidy up, so it was killed or cut off. */
+  readonly state: 'working' | 'ended';
+}
+
+/**
+ * Whose lock lies on the cluster; undefined where none does, or where it cannot be seen.
+ * @param first the host of the lock
+ * @param hereWorks whether a run works in our own home now: one of ours that does not is dead at once
+ */
+export async function atWorkOn(first: World, here: World, hereWorks: boolean): Promise<AtWork | undefined> {
+  const argv = ['sh', '-c', seeLockScript, 'lock', remotePlaces.home] as const;
+  const { code, stdout } = await first.host.run({ argv, sudo: true });
+  const { ageS, holder } = told(stdout);
+  if (code !== 0 || holder === undefined) return undefined;
+  const { who, from, what, since } = holder;
+  const { machine, home } = await holderHere('', here);
+  const ours = holder.machine === machine && holder.home === home;
+  const dead = ours ? !hereWorks : ageS >= staleS;
+  return { who, from, what, since, ageS, state: dead ? 'ended' : 'working' };
+}
+
 export async function holderHere(what: string, here: World): Promise<Holder> {
   const { env, clock, places, files } = here;
   const from = (await here.host.run({ argv: ['uname', '-n'] })).stdout.trim();

@@ -7,14 +7,17 @@ import { table } from '../table.js';
 import type { World } from '../world.js';
 import type { Fleet } from './open.js';
 
+/** What is said in place of the error when some hosts do not answer at all. */
+export type Absent = (error: UserError, names: readonly string[]) => UserError;
+
 /**
  * Keys nobody has seen yet are shown and asked about once, all together; a changed one is refused.
  * @throws UserError `ssh.*`, `sudo.*`, or `hosts.failed` with what stands against each host
  */
-export async function meetHosts(fleet: Fleet, world: World): Promise<void> {
+export async function meetHosts(fleet: Fleet, world: World, absent?: Absent): Promise<void> {
   const hosts = fleet.hosts.map(({ host }) => host);
   await connectAll(bastionsOf(hosts), fleet.parallel, world);
-  await connectAll(hosts, fleet.parallel, world);
+  await connectAll(hosts, fleet.parallel, world, absent);
   allDone(await connecting(world, () => many(hosts, fleet.parallel, reachRoot)));
 }
 
@@ -27,7 +30,26 @@ function bastionsOf(hosts: readonly SshHost[]): SshHost[] {
 const connecting = <T>({ ui }: World, work: () => Promise<T>): Promise<T> =>
   ui.wait(say('Connecting to the hosts', '正在连接主机'), work);
 
-async function connectAll(hosts: readonly SshHost[], parallel: number, world: World): Promise<void> {
+/** Switched off, gone, or cut off: nobody is there to refuse us. */
+const silent = /^ssh\.(timeout|refused|unreachable|name|closed|failed)$/;
+
+function refuse(outcomes: readonly Outcome<SshHost, unknown>[], absent: Absent): void {
+  const names = outcomes.flatMap((one) =>
+    one.state === 'failed' && one.error instanceof UserError && silent.test(one.error.id) ? [one.host.name] : [],
+  );
+  try {
+    allDone(outcomes);
+  } catch (error) {
+    throw error instanceof UserError && names.length > 0 ? absent(error, names) : error;
+  }
+}
+
+async function connectAll(
+  hosts: readonly SshHost[],
+  parallel: number,
+  world: World,
+  absent: Absent = (error) => error,
+): Promise<void> {
   const first = await connecting(world, () => many(hosts, parallel, (host) => host.connect()));
   const strangers = first.filter(isStranger).map(({ host }) => host);
   if (strangers.length > 0 && first.every((one) => one.state === 'done' || isStranger(one))) {
@@ -36,7 +58,7 @@ async function connectAll(hosts: readonly SshHost[], parallel: number, world: Wo
     );
     await trustAll(keys, world);
     allDone(await many(strangers, parallel, (host) => host.connect()));
-  } else allDone(first);
+  } else refuse(first, absent);
 }
 
 const isStranger = (outcome: Outcome<SshHost, unknown>): boolean =>

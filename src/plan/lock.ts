@@ -2,27 +2,33 @@ import { UserError } from '../errors.js';
 import { say } from '../say.js';
 import type { World } from '../world.js';
 
-interface Holder {
+export interface LocalHolder {
   readonly pid: number;
   readonly identity: string;
   readonly since: string;
   readonly what: string;
 }
 
+/** Who is at work in this home now, if anybody is. */
+export async function atWorkHere(world: World): Promise<LocalHolder | undefined> {
+  const holder = await holderOf(world);
+  return holder && (await alive(world, holder)) ? holder : undefined;
+}
+
 const lockFile = (world: World): string => `${world.places.home}/lock`;
 
-async function holderOf(world: World): Promise<Holder | undefined> {
+async function holderOf(world: World): Promise<LocalHolder | undefined> {
   const text = await world.files.readIfAny(lockFile(world));
   if (text === undefined) return undefined;
   try {
-    return JSON.parse(text) as Holder;
+    return JSON.parse(text) as LocalHolder;
   } catch {
     // Cut short by a power failure: nobody holds it.
     return undefined;
   }
 }
 
-const alive = async (world: World, holder: Holder): Promise<boolean> =>
+const alive = async (world: World, holder: LocalHolder): Promise<boolean> =>
   (await world.processes.identity(holder.pid)) === holder.identity;
 
 /**
@@ -31,7 +37,7 @@ const alive = async (world: World, holder: Holder): Promise<boolean> =>
  */
 export async function locked<T>(world: World, what: string, work: () => Promise<T>): Promise<T> {
   await world.files.makeDir(world.places.home);
-  const mine: Holder = {
+  const mine: LocalHolder = {
     pid: world.processes.pid,
     identity: (await world.processes.identity(world.processes.pid)) ?? '',
     since: new Date(world.clock.now()).toISOString(),
@@ -49,7 +55,7 @@ export async function locked<T>(world: World, what: string, work: () => Promise<
   }
 }
 
-function held(holder: Holder): UserError {
+function held(holder: LocalHolder): UserError {
   return new UserError(
     'lock.held',
     say(

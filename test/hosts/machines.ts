@@ -1,5 +1,6 @@
 /** Real hosts on this machine for as long as a test needs them; see `up`. */
 import { execFileSync, spawn } from 'node:child_process';
+import { EventEmitter, once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { createInterface } from 'node:readline';
@@ -8,8 +9,14 @@ import type { SshSettings, SshTarget } from '../../src/hosts/ssh.js';
 export interface Machine {
   readonly name: string;
   readonly address: string;
-  /** The host's process 1, as this machine numbers it. */
+  /** The host's process 1, as this machine numbers it; another one after each boot. */
   readonly leader: number;
+  /** How often it has come up. */
+  readonly boots: number;
+  /** Ends all of it at once. */
+  cutPower(): void;
+  /** Switches it on, where it is off; until sshd answers. */
+  powerOn(): Promise<void>;
   /** As root, or as a user: `free` (sudo asks nothing), `asks` (its password is "right one"), `stranger` (no sudo). */
   target(user?: 'root' | 'free' | 'asks' | 'stranger'): SshTarget;
 }
@@ -20,6 +27,40 @@ export interface Machines {
   /** Until sshd answered on all of them. */
   readonly bootMs: number;
   close(): Promise<void>;
+}
+
+class Host implements Machine {
+  leader = 0;
+  boots = 0;
+  readonly #up = new EventEmitter();
+
+  constructor(
+    readonly name: string,
+    readonly address: string,
+    readonly identityFile: string,
+    readonly switchOn: () => void,
+  ) {}
+
+  cameUp(leader: number): void {
+    this.leader = leader;
+    this.boots += 1;
+    this.#up.emit('up');
+  }
+
+  target(user = 'root'): SshTarget {
+    const { name, address, identityFile } = this;
+    return { name, address, user, identityFile };
+  }
+
+  cutPower(): void {
+    process.kill(this.leader, 'SIGKILL');
+  }
+
+  async powerOn(): Promise<void> {
+    const up = once(this.#up, 'up');
+    this.switchOn();
+    await up;
+  }
 }
 
 /** @param base the program that makes their file system: Debian 12's, or one whose package manager is dnf */
@@ -38,14 +79,23 @@ export async function machines(count: number, base: 'base' | 'rhel' = 'base'): P
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     said = (said + text).slice(-4000);
   });
-  const hosts: Machine[] = [];
-  for await (const line of createInterface({ input: child.stdout })) {
-    if (line === 'ready') break;
-    const [, name, address, leader] = line.split(' ') as [string, string, string, string];
-    const target = (user = 'root'): SshTarget => ({ name, address, user, identityFile: `${folder}/id` });
-    hosts.push({ name, address, leader: Number(leader), target });
-  }
+  const hosts: Host[] = [];
+  const told = createInterface({ input: child.stdout });
+  const ready = new Promise<void>((resolve) => {
+    told.on('line', (line) => {
+      const [word, name, address, leader] = line.split(' ') as [string, string, string, string];
+      if (word === 'ready') return resolve();
+      let host = hosts.find((one) => one.name === name);
+      if (!host) {
+        host = new Host(name, address, `${folder}/id`, () => child.stdin.write(`on ${name}\n`));
+        hosts.push(host);
+      }
+      host.cameUp(Number(leader));
+    });
+  });
+  await Promise.race([ready, over]);
   if (hosts.length < count) throw new Error(`the test hosts did not come up (${await over}):\n${said}`);
+  hosts.sort((a, b) => a.name.localeCompare(b.name));
   return {
     hosts,
     bootMs: performance.now() - startedAt,

@@ -439,6 +439,84 @@ describe('reset', () => {
     const one = await ready({ interactive: true, answers: { 'Type its name': 'default', 'Go on': true } });
     expect(await one.type('reset'), one.text()).toBe(0);
   });
+
+  it.each(['b', 'cp'])('with %s gone says what to type, and does it then', async (gone) => {
+    const one = await ready();
+    one.hosts[gone]!.power = 'off';
+    const before = stateOf(one);
+    expect(await one.type('reset --cluster default --yes')).toBe(3);
+    expect(stateOf(one)).toEqual(before);
+    expect(one.text()).toContain(`${gone} cannot be reached, so nothing was changed on any host.`);
+    const line = `deepseek-deploy reset --cluster default --yes --lost ${gone}`;
+    expect(one.text()).toContain(line);
+    expect(await one.type(line.replace('deepseek-deploy ', '')), one.text()).toBe(0);
+    expect(one.text()).toContain(`Nothing was undone on ${gone}.`);
+    expect(stateOf(one).filter((file) => !file.startsWith(`${gone}:`))).toEqual([]);
+    expect(stateOf(one)).toEqual(before.filter((file) => file.startsWith(`${gone}:`)));
+    expect(await one.type('status')).toBe(1);
+    expect(one.text()).toContain('Nothing is deployed');
+  });
+
+  it('is over at once where every host is gone', async () => {
+    const one = await ready();
+    for (const host of Object.values(one.hosts)) host.power = 'off';
+    expect(await one.type('reset --cluster default --yes --lost cp --lost a --lost b'), one.text()).toBe(0);
+    expect(await one.type('reset --cluster default --yes --lost x')).toBe(3);
+  });
+
+  it('does not take a stranger for lost', async () => {
+    const one = await ready();
+    expect(await one.type('reset --cluster default --yes --lost x')).toBe(2);
+    expect(one.text()).toContain('Its nodes: cp, a, b');
+  });
+});
+
+describe('doctor', () => {
+  /** What it says of who is at work, while `init` is in its first step. */
+  async function during(line: string): Promise<{ readonly said: string; readonly json: string }> {
+    const one: Simulation = simulation({
+      // The lock lies there, and the step waits for what doctor says.
+      programs: { cp: { 'make cluster': () => one.type(line).then(() => ({})) } },
+    });
+    await one.type(init);
+    return { said: one.text(), json: one.world.out.join('') };
+  }
+
+  it('works in the middle of an install, and says that one is under way', async () => {
+    const { said } = await during(`doctor ${hostsLine(names)}`);
+    expect(said).toMatch(/Somebody is at work here: ops@laptop \(init, .*Z\), heard \d+ s ago\./);
+    const { json } = await during(`doctor --json ${hostsLine(names)}`);
+    expect(JSON.parse(json).work).toMatchObject({ state: 'working', who: 'ops', from: 'laptop', what: 'init' });
+  });
+
+  it('knows a run that was killed for what it is', async () => {
+    const one = simulation({
+      before: (what) => {
+        if (what.includes('make cluster')) throw new Error('killed');
+      },
+    });
+    await one.type(init);
+    const lock = { id: 'x', who: 'ops', from: 'laptop', machine: 'other', home: '/h', what: 'init', since: 'then' };
+    const put = (ageMs: number): void =>
+      void one.hosts.cp!.disk.set('/var/lib/deepseek-deploy/lock', {
+        content: new TextEncoder().encode(JSON.stringify(lock)),
+        mode: 0o600,
+        mtimeMs: Date.now() - ageMs,
+      });
+    put(100_000);
+    await one.type('doctor');
+    expect(one.text()).toContain('A run has ended before its end: ops@laptop (init, then).');
+    put(1000);
+    one.world.shown.length = 0;
+    await one.type('doctor');
+    expect(one.text()).toMatch(/Somebody is at work here: ops@laptop \(init, then\), heard \d s ago/);
+  });
+
+  it('says nothing of anybody where nobody is at work', async () => {
+    const one = await ready();
+    await one.type('doctor');
+    expect(one.text()).not.toMatch(/at work|ended before/);
+  });
 });
 
 describe('a cluster in a home', () => {

@@ -4,7 +4,7 @@
  */
 import { run } from '../../src/cli.js';
 import { show } from '../../src/command.js';
-import { lockScript } from '../../src/fleet/lock.js';
+import { lockScript, seeLockScript } from '../../src/fleet/lock.js';
 import { systemClock } from '../../src/hosts/clock.js';
 import { distributionOf } from '../../src/install/distribution.js';
 import type { Action } from '../../src/plan/step.js';
@@ -237,6 +237,7 @@ function scriptOf(
   { identity, os }: SimulationOptions,
 ): Reply | undefined {
   if (script === lockScript) return lock;
+  if (script === seeLockScript) return seeLock;
   if (script.includes('section objects')) return () => ({ stdout: at === 0 ? api(hosts) : '' });
   if (script.includes('section identity')) {
     const { hostname = name, machineId = `${at + 1}`.repeat(32) } = identity?.[name] ?? {};
@@ -263,6 +264,12 @@ function api(hosts: Record<string, SimulatedHost>): string {
     status: { conditions, nodeInfo },
   }));
   return section('api', 'ok\nversion: 1.36.4') + section('objects', JSON.stringify({ items }));
+}
+
+function seeLock({ host, args: [home] }: Call): { stdout: string } {
+  const file = host.disk.get(`${home}/lock`);
+  if (file === undefined) return { stdout: '' };
+  return { stdout: `${Math.round((Date.now() - file.mtimeMs) / 1000)}\n${new TextDecoder().decode(file.content)}\n` };
 }
 
 /** As the script does it, which has a test of its own. */

@@ -40,7 +40,7 @@ export const aptInstall = `set -eu
 mkdir -p -m 700 "\${1%/*}"
 [ -z "$(dpkg --audit)" ] || dpkg --configure -a --force-confold || apt-get $5 -f install -y -o DPkg::Lock::Timeout=600 || true
 for name in $2; do
-  [ "$(dpkg-query -W -f '\${db:Status-Status}' "$name" 2>/dev/null)" = installed ] || echo "$name" >>"$1"
+  [ "$(dpkg-query -W -f '\${db:Status-Status}' "$name" 2>/dev/null)" = installed ] || grep -qxF -- "$name" "$1" 2>/dev/null || echo "$name" >>"$1"
 done
 get() { apt-get $5 install -y --no-install-recommends --allow-change-held-packages -o DPkg::Lock::Timeout=600 -o Dpkg::Options::=--force-confold $3; }
 get "$@" || { apt-get $5 update -o DPkg::Lock::Timeout=600; get "$@"; }
@@ -50,7 +50,7 @@ get "$@" || { apt-get $5 update -o DPkg::Lock::Timeout=600; get "$@"; }
 // not find in them is looked for once more, in new ones.
 export const dnfInstall = `set -eu
 mkdir -p -m 700 "\${1%/*}"
-for name in $2; do rpm -q --quiet --whatprovides "$name" || echo "$name" >>"$1"; done
+for name in $2; do rpm -q --quiet --whatprovides "$name" || grep -qxF -- "$name" "$1" 2>/dev/null || echo "$name" >>"$1"; done
 get() { dnf $5 $1 install -y --setopt=install_weak_deps=False --allowerasing \${4:+"--disableexcludes=$4"} $3; }
 get '' "$2" "$3" "$4" "$5" || get --refresh "$2" "$3" "$4" "$5"`;
 

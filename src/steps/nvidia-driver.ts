@@ -1,21 +1,16 @@
 /** The NVIDIA driver: asked for an answer; installed only when the configuration says so, and then with a reboot. */
 import { UserError } from '../errors.js';
 import { driverPackages, nouveauFile, nouveauText } from '../install/nvidia.js';
-import { onlyOf } from '../install/packages.js';
+import { install, onlyOf } from '../install/packages.js';
 import type { Action } from '../plan/step.js';
 import { say } from '../say.js';
 import type { World } from '../world.js';
-import { ask, asRoot, outwardly, run, systemOf } from './at-node.js';
+import { ask, asRoot, outward, outwardly, run, systemOf } from './at-node.js';
 import { bundleOf } from './bundle.js';
-import { installAll } from './installed.js';
 import type { Machine, NodeStep } from './machine.js';
+import { answersScript, driverFailed, nextKernel, untilAnswers, untilBuilt } from './nvidia-module.js';
 import { reboot } from './reboot.js';
 import { repositoryFor } from './repositories.js';
-
-/** 14 says that an info ROM is damaged; its output is whole all the same (NVIDIA's container toolkit guide). */
-export const answersScript = `command -v nvidia-smi >/dev/null || exit 127
-timeout 60 nvidia-smi -L >/dev/null; code=$?
-[ $code = 0 ] || [ $code = 14 ] || exit $code`;
 
 const answers = async (world: World): Promise<boolean> => (await ask(world, answersScript)).code === 0;
 
@@ -84,18 +79,20 @@ async function installDriver(machine: Machine, world: World): Promise<readonly A
   refuseSwitches(machine);
   await refuseSecureBoot(machine, world);
   const system = systemOf(machine);
-  const kernel = machine.facts.kernel?.release ?? '';
+  const kernel = await nextKernel(machine.facts.kernel?.release ?? '', world);
   const from = system.id === 'ubuntu' ? undefined : repositoryFor('driver', machine);
   const only = onlyOf(system, bundleOf(machine));
   const steps = driverPackages(system, machine.facts, kernel);
   return [
     { kind: 'write', path: nouveauFile, mode: 0o644, content: nouveauText },
     ...steps.before.map((script) => run(outwardly(machine, asRoot(script, [only], 600_000)))),
-    installAll('nvidia.driver', steps.packages, machine, from),
+    run(install(system, steps.packages, { from, env: outward(machine) }), driverFailed(machine.name, kernel)),
     run(asRoot(holdScript)),
+    untilBuilt(machine.name, kernel),
     run(asRoot(initramfsScript, [], 600_000)),
     run(asRoot('systemctl enable -q nvidia-persistenced 2>/dev/null || true')),
     ...(await reboot(world)),
+    untilAnswers(machine.name),
   ];
 }
 

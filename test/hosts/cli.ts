@@ -9,8 +9,10 @@ export interface Told {
 
 export interface How {
   readonly stdin?: string;
-  /** The run is sent the signal once it has said this. */
-  readonly killAt?: RegExp;
+  /** The run is sent the signal once it has said this, or once this holds for all it has said so far. */
+  readonly killAt?: RegExp | ((text: string) => boolean);
+  /** The same, once this is settled. */
+  readonly killOnce?: Promise<unknown>;
   /** So long after that, ms. */
   readonly killAfterMs?: number;
   /** Default SIGKILL. */
@@ -33,11 +35,16 @@ export function cli(main: string, folder: string): (words: string, how?: How) =>
     });
     let text = '';
     let killed = false;
-    const heard = (said: Buffer): void => {
-      text += said;
-      if (killed || !how.killAt?.test(text)) return;
+    const kill = (): void => {
       killed = true;
       setTimeout(() => child.kill(how.signal ?? 'SIGKILL'), how.killAfterMs ?? 0);
+    };
+    void how.killOnce?.then(kill);
+    const heard = (said: Buffer): void => {
+      text += said;
+      const { killAt } = how;
+      if (killed || killAt === undefined || !(typeof killAt === 'function' ? killAt(text) : killAt.test(text))) return;
+      kill();
     };
     child.stdout.on('data', heard);
     child.stderr.on('data', heard);

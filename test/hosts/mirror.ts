@@ -20,6 +20,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { normalize } from 'node:path';
+import { driverKeys } from '../../src/install/pins.js';
 
 export interface Mirror {
   /** http://10.77.0.1:40000 */
@@ -87,7 +88,7 @@ function release(folder: string, list: string, content: string, lines: readonly 
 const isKubernetes = (name: string): boolean => /^(kube|cri-)/.test(name);
 const isToolkit = (name: string): boolean => /^(lib)?nvidia-/.test(name);
 
-function repositories(folder: string, packages: string, signer: Signer): void {
+function repositories(folder: string, { packages, driver }: Debs, signer: Signer): void {
   const docker = `${folder}/docker/linux/debian`;
   const kubernetes = `${folder}/kubernetes/v1.36/deb`;
   const toolkit = `${folder}/toolkit/stable/deb/amd64`;
@@ -103,6 +104,20 @@ function repositories(folder: string, packages: string, signer: Signer): void {
   release(`${docker}/dists/bookworm`, 'stable/binary-amd64/Packages', others, stable, signer);
   release(kubernetes, 'Packages', packagesOf(packages, isKubernetes, 'amd64/'), ['Suite: /'], signer);
   release(toolkit, 'Packages', packagesOf(packages, isToolkit, 'pool/'), ['Suite: /'], signer);
+  if (driver) driverRepository(`${folder}/driver/debian12/x86_64`, driver, signer);
+}
+
+function driverRepository(folder: string, packages: string, signer: Signer): void {
+  mkdirSync(folder, { recursive: true });
+  symlinkSync(packages, `${folder}/pool`);
+  writeFileSync(`${folder}/${driverKeys.debian12!.file}`, signer.key());
+  release(
+    folder,
+    'Packages',
+    packagesOf(packages, () => true, 'pool/'),
+    ['Suite: /'],
+    signer,
+  );
 }
 
 interface Images {
@@ -162,8 +177,15 @@ function file(path: string, head: boolean, response: ServerResponse): void {
   else createReadStream(path).pipe(response);
 }
 
-/** Of what: the folder of `test/kube/packages`, or that of `test/hosts/rpms`. */
-type Packages = { readonly packages: string } | { readonly rpms: string };
+interface Debs {
+  /** Of `test/kube/packages`. */
+  readonly packages: string;
+  /** Packages of a repository laid out as that of NVIDIA's driver for Debian 12. */
+  readonly driver?: string | undefined;
+}
+
+/** Or the folder of `test/hosts/rpms`. */
+type Packages = Debs | { readonly rpms: string };
 
 /** @returns the fingerprint of the key that signs them, and what ends it */
 function repositoriesOf(www: string, from: Packages): { readonly fingerprint: string; close(): void } {
@@ -172,7 +194,7 @@ function repositoriesOf(www: string, from: Packages): { readonly fingerprint: st
     return { fingerprint: readFileSync(`${from.rpms}/fingerprint`, 'utf8').trim(), close: () => {} };
   }
   const signer = new Signer(`${www}-gpg`);
-  repositories(www, from.packages, signer);
+  repositories(www, from, signer);
   return signer;
 }
 

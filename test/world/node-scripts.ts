@@ -200,6 +200,8 @@ export const scripts: readonly (readonly [string, Script])[] = [
   ],
   ['nvidia-ctk runtime configure', () => ({})],
   ['systemctl enable -q docker', () => ({})],
+  ['vmlinuz-', () => ({})],
+  ['dkms autoinstall', () => ({})],
   ['command -v nvidia-smi', (_, __, { driver }) => ({ code: driver ? 0 : 127 })],
   ['mokutil --sb-state', () => ({ code: 1 })],
   ['nvidia-driver-pinning', () => ({})],

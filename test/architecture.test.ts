@@ -30,6 +30,8 @@ const layers: Readonly<Record<string, number>> = {
   'src/bundle/': 1,
   'src/bundle/collect.ts': 2,
   'src/bundle/collect-images.ts': 2,
+  'src/bundle/collect-local.ts': 2,
+  'src/bundle/collect-weights.ts': 2,
   'src/plan/step.ts': 1,
   'src/bench/': 1,
   'src/supervisor/stack.ts': 1,

@@ -1,6 +1,7 @@
 /** On a connected machine: everything that an install takes from outside, brought into the cache, then into one file. */
 import type { Config } from '../config/config.js';
 import { UserError } from '../errors.js';
+import { nginxPackages } from '../gateway/install.js';
 import type { Distribution } from '../install/distribution.js';
 import type { Pinned } from '../install/pins.js';
 import { type RepositoryName, repositoryOf, sourcesOf } from '../install/sources.js';
@@ -14,14 +15,21 @@ import { storageOf } from '../steps/storage-local-path.js';
 import type { World } from '../world.js';
 import { Apt, type Deb, fileName, localPath } from './apt.js';
 import { collectImages } from './collect-images.js';
+import { collectEngine } from './collect-local.js';
+import { collectWeights, type WeightsPlan } from './collect-weights.js';
 import { Contents, type Note, noteOf, sha256 } from './contents.js';
-import { format, type Manifest, packagesFolder, systemId } from './manifest.js';
+import { type BundleSystem, format, type Manifest, packagesFolder, systemId } from './manifest.js';
 import { lacking, type Needs, needsOf } from './needs.js';
 import type { Content } from './write.js';
 
 export interface Wanted {
   readonly config: Config;
+  readonly target: Manifest['target'];
+  /** The path of the archive: weights lie beside it. */
+  readonly out: string;
+  readonly weights: readonly WeightsPlan[];
   readonly systems: readonly Distribution[];
+  readonly arch: Distribution['arch'];
   /** Whether any host has GPUs. */
   readonly gpu: boolean;
   readonly steps: readonly NodeStep[];
@@ -34,7 +42,11 @@ export interface Collected {
 }
 
 /** A host of this system with every role: whatever any of them may need. */
-export function anyMachine({ config, gpu }: Wanted, { id, version, arch }: Distribution, here: World): Machine {
+export function anyMachine(
+  { config, gpu }: Pick<Wanted, 'config' | 'gpu'>,
+  { id, version, arch }: Distribution,
+  here: World,
+): Machine {
   const peer = { name: 'any', address: '10.0.0.1', roles: ['control-plane', 'worker', 'storage'] as const, gpu };
   const roles = Object.values(config.hosts.machines).map((one) => ({ ...peer, roles: one.roles }));
   const storage = storageOf({ settings: config.kubernetes, machines: roles });
@@ -97,14 +109,13 @@ export async function collectPackages(
   contents: Contents,
   world: World,
   note: Note,
+  names: readonly RepositoryName[] = repositoryNames(machine),
 ): Promise<{ readonly system: Manifest['systems'][number]; readonly debs: readonly Deb[] }> {
   const id = systemId(distribution);
   const { sources, settings } = machine.cluster;
   const apt = new Apt(places(world).apt(id), distribution, world);
   note(say('reading lists', '读取软件包列表'));
-  const repositories = repositoryNames(machine).map((name) =>
-    repositoryOf(name, sources, distribution, settings.version),
-  );
+  const repositories = names.map((name) => repositoryOf(name, sources, distribution, settings.version));
   await apt.open(repositories, sources.systems);
   const debs = await apt.resolve(needs.packages);
   const named = debs.map((deb, at) => ({ ...deb, name: deb.file, at }));
@@ -164,16 +175,20 @@ async function fetchPinned({ path, sha256: hash }: Pinned, base: string, world: 
   });
 }
 
-/**
- * @param progress hears of the parts 'packages', 'manifests', 'images'
- * @throws UserError `bundle.*`, `download.*`, `manifest.fetch`
- */
-export async function collect(
-  wanted: Wanted,
-  world: World,
-  part: <T>(id: 'packages' | 'manifests' | 'images', work: (note: Note) => Promise<T>) => Promise<T>,
-): Promise<Collected> {
-  const contents = new Contents();
+export type PartId = 'packages' | 'engine' | 'manifests' | 'images' | 'weights';
+/** Runs one part of the work, heard of by whoever watches. */
+export type DoPart = <T>(id: PartId, work: (note: Note) => Promise<T>) => Promise<T>;
+
+/** The parts of a bundle, in their order. */
+export const partsOf = ({ target, systems, weights }: Pick<Wanted, 'target' | 'systems' | 'weights'>): PartId[] => [
+  ...(systems.length > 0 ? (['packages'] as const) : []),
+  ...(target === 'local' ? (['engine'] as const) : (['manifests', 'images'] as const)),
+  ...(weights.length > 0 ? (['weights'] as const) : []),
+];
+
+type Made = Pick<Manifest, 'systems' | 'images'>;
+
+async function collectCluster(wanted: Wanted, contents: Contents, world: World, part: DoPart): Promise<Made> {
   const { config, systems } = wanted;
   const machines = systems.map((one) => ({ one, machine: anyMachine(wanted, one, world) }));
   for (const { machine } of machines) refuseUnbundled(machine);
@@ -202,17 +217,43 @@ export async function collect(
     const means = { contents, folder: places(world).blobs, world, note };
     return collectImages(names, systems[0]!.arch, sources, means);
   });
+  const made = { systems: packages.map(({ system }) => system), images };
+  // What a step says and what apt chose may differ by a mistake of ours alone.
+  const lacks = made.systems.flatMap(({ id }, at) => lacking({ ...made, files: contents.files }, id, needs[at]!));
+  if (lacks.length > 0) throw new Error(`collected without ${lacks.map(({ en }) => en).join(', ')}`);
+  return made;
+}
+
+async function collectHere(wanted: Wanted, contents: Contents, world: World, part: DoPart): Promise<Made> {
+  const packages = nginxPackages.map((name) => ({ name }));
+  const systems: BundleSystem[] = [];
+  if (wanted.systems.length > 0)
+    await part('packages', async (note) => {
+      for (const one of wanted.systems) {
+        const needs = { packages, images: [], manifests: [] };
+        const machine = anyMachine(wanted, one, world);
+        systems.push((await collectPackages(machine, one, needs, contents, world, note, [])).system);
+      }
+    });
+  await part('engine', () => collectEngine(wanted.arch, contents, world));
+  return { systems, images: [] };
+}
+
+/** @throws UserError `bundle.*`, `download.*`, `manifest.fetch` */
+export async function collect(wanted: Wanted, world: World, part: DoPart): Promise<Collected> {
+  const { target, config, weights: plans, out } = wanted;
+  const contents = new Contents();
+  const made = await (target === 'local' ? collectHere : collectCluster)(wanted, contents, world, part);
+  const weights = plans.length > 0 ? await part('weights', (note) => collectWeights(plans, out, world, note)) : [];
   const manifest: Manifest = {
     kind: 'deepseek-deploy bundle',
     format,
     createdAt: new Date(world.clock.now()).toISOString(),
-    kubernetes: version,
-    systems: packages.map(({ system }) => system),
-    images,
+    target,
+    ...(target === 'kubernetes' ? { kubernetes: config.kubernetes.version } : {}),
+    ...made,
+    weights,
     files: contents.files,
   };
-  // What a step says and what apt chose may differ by a mistake of ours alone.
-  const lacks = packages.flatMap(({ system }, at) => lacking(manifest, system.id, needs[at]!));
-  if (lacks.length > 0) throw new Error(`collected without ${lacks.map(({ en }) => en).join(', ')}`);
   return { manifest, contents: contents.contents };
 }

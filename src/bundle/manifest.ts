@@ -28,15 +28,29 @@ export interface BundleImage extends Descriptor {
   readonly blobs: readonly string[];
 }
 
+/** Weights of a model: they lie beside the archive. */
+export interface BundleWeights {
+  /** As the catalogue names the model. */
+  readonly id: string;
+  readonly form: 'gguf' | 'safetensors';
+  /** 'deepseek-ai/DeepSeek-V3@…': the repository of the hub, and its revision. */
+  readonly from: string;
+  /** Paths below the folder of the model. */
+  readonly files: readonly BundleFile[];
+}
+
 export interface Manifest {
   readonly kind: 'deepseek-deploy bundle';
   readonly format: number;
   /** ISO 8601, UTC. */
   readonly createdAt: string;
-  /** Version of Kubernetes. */
-  readonly kubernetes: string;
+  /** What it is an install of. */
+  readonly target: 'local' | 'kubernetes';
+  /** Version of Kubernetes; of a cluster alone. */
+  readonly kubernetes?: string;
   readonly systems: readonly BundleSystem[];
   readonly images: readonly BundleImage[];
+  readonly weights: readonly BundleWeights[];
   /** In the order in which they lie in the archive. */
   readonly files: readonly BundleFile[];
 }
@@ -51,9 +65,12 @@ const isPath = (path: unknown): boolean =>
 const isFile = (file: Partial<BundleFile>): boolean =>
   isPath(file.path) && Number.isSafeInteger(file.bytes) && file.bytes! >= 0 && /^[0-9a-f]{64}$/.test(file.sha256 ?? '');
 
-const isWhole = ({ kubernetes, systems, images, files }: Partial<Manifest>): boolean =>
-  typeof kubernetes === 'string' &&
-  [systems, images, files].every(Array.isArray) &&
+const isId = (id: unknown): boolean => typeof id === 'string' && /^[a-z0-9][a-z0-9.-]*$/.test(id);
+
+const isWhole = ({ target, systems, images, weights, files }: Partial<Manifest>): boolean =>
+  (target === 'local' || target === 'kubernetes') &&
+  [systems, images, weights, files].every(Array.isArray) &&
+  weights!.every((one) => isId(one.id) && Array.isArray(one.files) && one.files.every(isFile)) &&
   systems!.every(({ id, packages }) => typeof id === 'string' && Array.isArray(packages)) &&
   images!.every(({ name, blobs }) => typeof name === 'string' && Array.isArray(blobs)) &&
   files!.every(isFile) &&

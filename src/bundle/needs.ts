@@ -34,9 +34,15 @@ const isIn = ({ name, version }: Package, has: Manifest['systems'][number]['pack
   has.some((one) => one.name === name && fits(one.version, version));
 
 /** @param system 'debian12-amd64' */
-export function lacking({ systems, images, files }: Manifest, system: string, needs: Needs): Text[] {
+export function lacking(
+  { systems, images, files }: Pick<Manifest, 'systems' | 'images' | 'files'>,
+  system: string,
+  needs: Needs,
+): Text[] {
   const has = systems.find(({ id }) => id === system);
   const both = (text: string): Text => say(text, text);
+  if (!has && systems.length === 0)
+    return [say(`packages of ${system}: it has none`, `${system} 的软件包：其中没有任何软件包`)];
   if (!has)
     return [
       say(

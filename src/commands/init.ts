@@ -1,6 +1,9 @@
 import { resolve } from 'node:path';
+import { refuseLackingHere } from '../bundle/here.js';
+import type { Bundle } from '../bundle/open.js';
 import { preflight } from '../checks/preflight.js';
 import { UserError } from '../errors.js';
+import { bundleOf } from '../fleet/bundle.js';
 import { type Applied, apply, type Planned, plan } from '../plan/apply.js';
 import { locked } from '../plan/lock.js';
 import { needed, show } from '../plan/step.js';
@@ -79,12 +82,14 @@ async function setupOf(
   wish: Wish,
   before: Deployment | undefined,
   facts: HostFacts | undefined,
+  bundle: Bundle | undefined,
   world: World,
 ): Promise<Setup> {
   const asked = world.ui.interactive && facts !== undefined;
   const answers = asked ? await guide(wish, (facts.usable.memoryMiB ?? 0) * 2 ** 20, world) : {};
   const full = asked ? await wishOf({ ...input.options, ...answers }, before?.wish, world) : wish;
-  return decide(full, chooseModel(full.config, world), before, world);
+  const setup = await decide(full, chooseModel(full.config, world, bundle), before, world);
+  return bundle ? { ...setup, bundle } : setup;
 }
 
 /** The very actions that would run; secrets as their names. */
@@ -225,8 +230,10 @@ async function initHere(
   before: Deployment | undefined,
   world: World,
 ): Promise<'problem' | undefined> {
+  const bundle = await bundleOf(wish.config, world);
   const facts = await look(before, world);
-  const setup = await setupOf(input, wish, before, facts, world);
+  const setup = await setupOf(input, wish, before, facts, bundle, world);
+  if (bundle) await refuseLackingHere(bundle, setup, world);
   const planned = await plan(needed(localSteps, setup), setup, world);
   if (input.options.dryRun) {
     if (input.json) world.ui.out(`${JSON.stringify(planJson(planned), null, 2)}\n`);

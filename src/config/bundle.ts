@@ -24,7 +24,7 @@ export const bundle = object(
       example: 'UNhY4JhezH9gQYqvDMWrWH9CwlcKiECVqejMrND2VFw=',
     }),
   },
-  { says: say('Install a cluster without a network.', '无网络安装集群。') },
+  { says: say('Install without a network.', '无网络安装。') },
 );
 
 export type BundleSettings = Infer<typeof bundle>;

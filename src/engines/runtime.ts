@@ -7,7 +7,7 @@
 import { createHash } from 'node:crypto';
 import type { Command } from '../command.js';
 import { UserError } from '../errors.js';
-import type { Action } from '../plan/step.js';
+import type { Action, Made } from '../plan/step.js';
 import { say } from '../say.js';
 import type { Places, Result, World } from '../world.js';
 
@@ -100,11 +100,23 @@ export function chooseBuild(builds: readonly RuntimeBuild[], machine: Machine): 
   return build;
 }
 
-/** The folder's name, and the package.json and package-lock.json that npm shall realise in it. */
-export function runtimeFiles(build: RuntimeBuild): RuntimeFiles {
-  const dependencies = { [build.package]: build.version };
+/** 'linux-x64' */
+const nameOf = ({ package: name }: Pick<RuntimeBuild, 'package'>): string => name.split('/')[1]!;
+
+/** What npm packs the build as; a bundle has it. */
+export const tarball = (build: RuntimeBuild): string => `${nameOf(build)}-${build.version}.tgz`;
+
+/**
+ * The folder's name, and the package.json and package-lock.json that npm shall realise in it.
+ * @param beside whether the tarball lies there too, so that no registry is asked; its hash is held against all the same
+ */
+export function runtimeFiles(build: RuntimeBuild, beside = false): RuntimeFiles {
+  const file = `file:${tarball(build)}`;
+  const dependencies = { [build.package]: beside ? file : build.version };
   const root = { name: 'deepseek-deploy-runtime', version: build.version, private: true };
-  const locked = { version: build.version, integrity: build.integrity, os: [build.platform], cpu: [build.arch] };
+  const from = beside ? { resolved: file } : {};
+  const { version, integrity } = build;
+  const locked = { version, ...from, integrity, os: [build.platform], cpu: [build.arch] };
   const lock = {
     name: root.name,
     version: root.version,
@@ -117,7 +129,7 @@ export function runtimeFiles(build: RuntimeBuild): RuntimeFiles {
   };
   const text = (value: unknown) => `${JSON.stringify(value, undefined, 2)}\n`;
   return {
-    dir: `node-llama-cpp-${build.version}-${build.package.split('/')[1]}`,
+    dir: `node-llama-cpp-${build.version}-${nameOf(build)}`,
     packageJson: text({ ...root, dependencies }),
     lock: text(lock),
   };
@@ -129,20 +141,21 @@ export const runtimeDir = (places: Places, build: RuntimeBuild): string =>
 /** npm's own would try for minutes before it says that there is no network. */
 const retries = ['--fetch-retries=3', '--fetch-retry-factor=2', '--fetch-retry-mintimeout=500'];
 
-/**
- * npm as it is at hand: the one that runs us (npx tells where it lies), else the one on the PATH.
- * Nothing that a package brings is run, and nothing but the one package is fetched.
- */
+/** npm as it is at hand: the one that runs us (npx tells where it lies), else the one on the PATH. */
+export function npmHere(places: Places, env: Readonly<Record<string, string | undefined>>): [string, ...string[]] {
+  const own = env.npm_execpath;
+  return own && /[\\/]npm-cli\.c?js$/.test(own) ? [places.node, own] : ['npm'];
+}
+
+/** Nothing that a package brings is run, and nothing but the one package is fetched. */
 export function installCommand(
   dir: string,
   places: Places,
   env: Readonly<Record<string, string | undefined>>,
 ): Command {
-  const own = env.npm_execpath;
-  const npm: [string, ...string[]] = own && /[\\/]npm-cli\.c?js$/.test(own) ? [places.node, own] : ['npm'];
   return {
     argv: [
-      ...npm,
+      ...npmHere(places, env),
       'ci',
       '--ignore-scripts',
       '--omit=optional',
@@ -179,15 +192,20 @@ export async function runtimeFor(means: Means): Promise<RuntimeBuild> {
 /**
  * For a machine where it is not ready: the build is installed beside its place, proved to load, and moved there. The
  * draft bears the home's mark: two homes may be at it at once, and whoever comes second keeps the first's.
+ * @param packed the build's tarball, from a bundle: no registry is asked then
  */
 export async function installActions(
   build: RuntimeBuild,
   { files, places, env }: Pick<World, 'files' | 'places' | 'env'>,
+  packed?: Made,
 ): Promise<readonly Action[]> {
   const dir = runtimeDir(places, build);
   const broken: Action[] = (await files.stat(dir)) ? [{ kind: 'remove', path: dir }] : [];
   const draft = `${dir}.${createHash('sha256').update(places.home).digest('hex').slice(0, 8)}`;
-  const { packageJson, lock } = runtimeFiles(build);
+  const { packageJson, lock } = runtimeFiles(build, packed !== undefined);
+  const here: Action[] = packed
+    ? [{ kind: 'write', path: `${draft}/${tarball(build)}`, mode: 0o600, content: packed }]
+    : [];
   const failed = (result: Result): UserError => installFailed(result, build);
   return [
     ...broken,
@@ -195,6 +213,7 @@ export async function installActions(
     { kind: 'dir', path: draft, mode: 0o700 },
     { kind: 'write', path: `${draft}/package.json`, mode: 0o600, content: packageJson },
     { kind: 'write', path: `${draft}/package-lock.json`, mode: 0o600, content: lock },
+    ...here,
     { kind: 'run', command: installCommand(draft, places, env), failed },
     { kind: 'run', command: runtimeProbe(draft, places), failed: loadFailed },
     { kind: 'move', from: draft, to: dir, orKeep: true },

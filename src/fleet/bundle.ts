@@ -4,6 +4,7 @@ import { systemId } from '../bundle/manifest.js';
 import { lacking, needsOf } from '../bundle/needs.js';
 import { type Bundle, checkBundle, openBundle } from '../bundle/open.js';
 import { trusted } from '../bundle/trust.js';
+import { checkWeights, checkWeightsThere, weightsBytes, weightsStamp } from '../bundle/weights.js';
 import type { Config } from '../config/config.js';
 import { UserError } from '../errors.js';
 import { distributionIn } from '../install/distribution.js';
@@ -18,13 +19,16 @@ const stampFile = (home: string): string => `${home}/bundle-checked.json`;
 async function stampOf({ path, manifest }: Bundle, world: World): Promise<string> {
   const { size, mtimeMs } = (await world.files.stat(path))!;
   const sha256 = createHash('sha256').update(JSON.stringify(manifest)).digest('hex');
-  return JSON.stringify({ path, size, mtimeMs, sha256 });
+  const weights = await weightsStamp({ path, manifest }, world);
+  return JSON.stringify({ path, size, mtimeMs, sha256, weights });
 }
 
-/** All of it is read, unless it was once. @throws UserError `bundle.hash` */
+/** All of it is read, the weights beside it included. @throws UserError `bundle.hash`, `bundle.weights` */
 export async function checkWhole(bundle: Bundle, world: World): Promise<void> {
-  const total = bundle.manifest.files.reduce((sum, { bytes }) => sum + bytes, 0);
-  await world.ui.wait(say('Checking the bundle', '正在校验离线包'), (note) => {
+  await checkWeightsThere(bundle, world);
+  const { files, weights } = bundle.manifest;
+  const total = files.reduce((sum, { bytes }) => sum + bytes, 0) + weightsBytes(weights);
+  await world.ui.wait(say('Checking the bundle', '正在校验离线包'), async (note) => {
     const meter = new Meter(
       'verify',
       0,
@@ -32,7 +36,8 @@ export async function checkWhole(bundle: Bundle, world: World): Promise<void> {
       () => world.clock.monotonic(),
       (progress) => note(progressText(progress)),
     );
-    return checkBundle(bundle, world, (count) => meter.add(count));
+    await checkBundle(bundle, world, (count) => meter.add(count));
+    await checkWeights(bundle, world, (count) => meter.add(count));
   });
 }
 
@@ -40,9 +45,10 @@ export async function checkWhole(bundle: Bundle, world: World): Promise<void> {
  * @returns undefined where the configuration names none
  * @throws UserError `bundle.*`: before any host is spoken to
  */
-export async function bundleOf({ bundle: { file, key } }: Config, world: World): Promise<Bundle | undefined> {
+export async function bundleOf({ bundle: { file, key }, target }: Config, world: World): Promise<Bundle | undefined> {
   if (file === undefined) return undefined;
   const bundle = await openBundle(file, world);
+  if (bundle.manifest.target !== target) throw otherTarget(bundle, target);
   const why = await trusted(bundle, key, world);
   const { home } = world.places;
   const stamp = await stampOf(bundle, world);
@@ -59,6 +65,22 @@ export async function bundleOf({ bundle: { file, key } }: Config, world: World):
   );
   return bundle;
 }
+
+const otherTarget = ({ path, manifest }: Bundle, target: Config['target']): UserError =>
+  new UserError(
+    'bundle.target',
+    say(
+      `${path} was made for the target ${manifest.target}, not ${target}.`,
+      `${path} 是为目标 ${manifest.target} 制作的，而非 ${target}。`,
+    ),
+    {
+      hint: say(
+        `Say --target ${manifest.target}, or make another: deepseek-deploy bundle create --target ${target}`,
+        `请使用 --target ${manifest.target}，或另行制作：deepseek-deploy bundle create --target ${target}`,
+      ),
+      exit: 'usage',
+    },
+  );
 
 /**
  * Every artefact of every step of every host is looked up in it.

@@ -39,6 +39,9 @@ export function fileUrl(gguf: Gguf, hub: string, env: Env): string {
     : `${baseOf(hub, env)}/${repo}/resolve/${revision}/${gguf.file}`;
 }
 
+/** The address that a hub's API is asked at. */
+export const apiOf = (hub: string, env: Env): string => (hub === 'modelscope' ? modelscope : baseOf(hub, env));
+
 /** HF_TOKEN goes to Hugging Face, or to the mirror that HF_ENDPOINT names, and to nobody else. */
 export function tokenFor(url: string, env: Env): string | undefined {
   if (!env.HF_TOKEN) return undefined;

@@ -1,5 +1,6 @@
+import { packagesHere } from '../bundle/here.js';
 import { UserError } from '../errors.js';
-import { nginxElsewhere, nginxInstall } from '../gateway/install.js';
+import { nginxElsewhere, nginxFromFiles, nginxInstall } from '../gateway/install.js';
 import { type NginxFound, nginxProbe } from '../gateway/probe.js';
 import type { Action, Step } from '../plan/step.js';
 import { say } from '../say.js';
@@ -17,7 +18,8 @@ const hasApt = async (world: World): Promise<boolean> =>
 export const mayInstall = async (world: World): Promise<boolean> =>
   world.processes.uid === 0 || (await world.host.run({ argv: ['sudo', '-n', 'true'] })).code === 0;
 
-async function install(world: World): Promise<readonly Action[]> {
+async function install({ bundle, places }: Setup, world: World): Promise<readonly Action[]> {
+  if (bundle) return nginxFromFiles(`${places.home}/bundle`, await packagesHere(bundle, world));
   if (await hasApt(world)) return [{ kind: 'run', command: nginxInstall }];
   throw new UserError(
     'nginx.install',
@@ -30,5 +32,5 @@ export const nginx: Step<Setup> = {
   id: 'nginx.install',
   title: say('nginx with its Lua module', '带 Lua 模块的 nginx'),
   done: async (_, world) => (await findNginx(world)).usable,
-  apply: (_, world) => install(world),
+  apply: install,
 };

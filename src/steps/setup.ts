@@ -1,4 +1,5 @@
 /** What shall be so on this machine: decided once, before the plan, from configuration, facts and what stood before. */
+import type { Bundle } from '../bundle/open.js';
 import type { Config } from '../config/config.js';
 import { ownFiles, type TlsFiles } from '../gateway/tls.js';
 import type { EngineAddress, RememberedWish } from '../targets/deployment.js';
@@ -27,6 +28,8 @@ export interface Setup {
   readonly wish: RememberedWish;
   readonly model: { readonly id: string; readonly file: string; readonly source: ModelSource };
   readonly engine: EngineAddress;
+  /** In place of the network. */
+  readonly bundle?: Bundle;
   readonly gateway: { readonly host: string; readonly port: number; readonly adminPort: number };
 }
 

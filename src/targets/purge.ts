@@ -5,8 +5,9 @@ import type { Places, World } from '../world.js';
 
 /** Everything `init` and the processes it starts put into the home. */
 const homeEntries = [
-  ...['deployment.json', 'journal.ndjson', 'run', 'logs', 'gateway', 'engine', 'models'],
+  ...['deployment.json', 'journal.ndjson', 'run', 'logs', 'gateway', 'engine', 'models', 'bundle'],
   'known_hosts',
+  'bundle-checked.json',
 ] as const;
 
 /** What deployments share in the cache: runtimes of the engine, models. */

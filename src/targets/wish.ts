@@ -1,5 +1,6 @@
 /** What is asked for: the flags, over the file, over what was asked for before. */
 import { resolve } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import type { Override } from '../config/load.js';
 import { settingsOf } from '../config/settings.js';
 import { UserError } from '../errors.js';
@@ -37,10 +38,12 @@ export const overridesOf = (options: Readonly<Record<string, Value>>): readonly 
 
 /** A model asked for now replaces all that was said of the model before: an id and a file exclude each other. */
 export function over(before: readonly Override[], now: readonly Override[]): readonly Override[] {
-  const models = now.some(({ path }) => path === 'model.id' || path === 'model.file');
+  // What is said again is nothing new, wherever it stands.
+  const fresh = now.filter((one) => !before.some((old) => isDeepStrictEqual(old, one)));
+  const models = fresh.some(({ path }) => path === 'model.id' || path === 'model.file');
   const replaced = ({ path }: Override): boolean =>
-    now.some((one) => one.path === path) || (models && (path === 'model.id' || path === 'model.file'));
-  return [...before.filter((one) => !replaced(one)), ...now];
+    fresh.some((one) => one.path === path) || (models && (path === 'model.id' || path === 'model.file'));
+  return [...before.filter((one) => !replaced(one)), ...fresh];
 }
 
 async function fileOf(

@@ -35,7 +35,9 @@ const manifest: Manifest = {
   kind: 'deepseek-deploy bundle',
   format,
   createdAt: '2026-11-24T00:00:00.000Z',
+  target: 'kubernetes',
   kubernetes: '1.36.4',
+  weights: [],
   systems: [{ id: 'debian12-amd64', packages: [{ name: 'a', version: '1' }] }],
   images: [{ name: 'a.example/pause:1', mediaType: '', digest: 'sha256:aa', size: 5000, blobs: ['sha256:aa'] }],
   files: Object.entries(texts).map(([path, text]) => ({

@@ -13,7 +13,7 @@ import { fakeWorld } from '../world/fake.js';
 async function machineOf(yaml: string, gpu = true, system = 'debian12') {
   const { config } = merge(await load(`version: 1\n${yaml}`, 'deepseek.yaml'), []);
   const distribution = { ...systems[system]!, arch: 'amd64' as const };
-  return anyMachine({ config, systems: [distribution], gpu, steps: kubernetesSteps }, distribution, fakeWorld());
+  return anyMachine({ config, gpu }, distribution, fakeWorld());
 }
 
 const needs = async (yaml = '', gpu = true) => needsOf(kubernetesSteps, await machineOf(yaml, gpu));
@@ -110,7 +110,9 @@ describe('held against a bundle', () => {
       kind: 'deepseek-deploy bundle',
       format,
       createdAt: '',
+      target: 'kubernetes',
       kubernetes: '1.36.4',
+      weights: [],
       systems: [
         {
           id: systemId({ ...systems.debian12!, arch: 'amd64' }),

@@ -52,7 +52,7 @@ const debian = systems[0]![1];
 function smallBundle(system: string): Bundle {
   const paths = [`packages/${system}/a.deb`, 'packages/other-amd64/a.deb', 'images/index.json', 'images.txt'];
   const files = paths.map((path) => ({ path, bytes: path.length, sha256: sha256(Buffer.from(path)) }));
-  const about = { kind: 'deepseek-deploy bundle', format, createdAt: '', kubernetes: '1.36.4' } as const;
+  const about = { kind: 'deepseek-deploy bundle', format, createdAt: '', target: 'kubernetes', weights: [] } as const;
   return {
     path: '/bundle',
     key: '',

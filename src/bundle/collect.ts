@@ -89,7 +89,7 @@ export function refuseUnbundled({ cluster, gpu }: Machine): void {
 const repositoryNames = ({ gpu, cluster }: Machine): readonly RepositoryName[] => [
   'docker',
   'kubernetes',
-  ...(gpu && cluster.settings.gpuLayer === 'device-plugin' ? (['toolkit'] as const) : []),
+  ...(gpu && cluster.settings.gpuLayer !== 'none' ? (['toolkit'] as const) : []),
 ];
 
 const places = (world: World) => ({

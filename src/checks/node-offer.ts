@@ -4,7 +4,7 @@ import { say } from '../say.js';
 import { clusterCheck, ofObjects } from './node-asked.js';
 import { listed, type NodeCheck, type Survey } from './node-check.js';
 
-const isPlugin = ({ name, image }: DaemonSet): boolean =>
+const isPlugin = ({ name, image }: Pick<DaemonSet, 'name' | 'image'>): boolean =>
   /nvidia-device-plugin|k8s-device-plugin/.test(`${name} ${image}`) && !/mps/.test(name);
 
 const wanted = ofObjects(
@@ -19,6 +19,8 @@ const wanted = ofObjects(
         : survey.nodes.some(({ facts }) => (facts.host.gpu?.picture.gpus.length ?? 0) > 0)
           ? nobody
           : 'aside';
+    const twice = nodesWithTwo(objects.pods);
+    if (twice.length > 0) return two(twice);
     if (sets.some(({ desired }) => desired > 0)) return 'well';
     return {
       found: say(
@@ -32,6 +34,25 @@ const wanted = ofObjects(
     };
   },
 );
+
+/** Nodes on which pods of two device plugins are: each tells the kubelet of the same GPUs. */
+function nodesWithTwo(pods: readonly Pod[]): readonly string[] {
+  const nodes = pods
+    .filter((pod) => pod.phase === 'Running' && isPlugin({ ...pod, image: '' }))
+    .map(({ node }) => node);
+  return [...new Set(nodes.filter((node, at) => node !== undefined && nodes.indexOf(node) !== at))] as string[];
+}
+
+const two = (nodes: readonly string[]) => {
+  const { en, zh } = listed(nodes);
+  return {
+    found: say(`Two device plugins offer the GPUs of ${en}`, `${zh} 上有两个设备插件提供同一批 GPU`),
+    hint: say(
+      'One is too many: kubectl get pods -A -o wide | grep nvidia-device-plugin. Remove the one that kubernetes.gpuLayer does not ask for.',
+      '只能有一个：用 kubectl get pods -A -o wide | grep nvidia-device-plugin 查看，并移除 kubernetes.gpuLayer 未要求的那个。',
+    ),
+  };
+};
 
 const nobody = {
   severity: 'warn' as const,

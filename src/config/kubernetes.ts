@@ -42,10 +42,10 @@ export const kubernetes = object(
       ),
       initial: true,
     }),
-    gpuLayer: oneOf(['device-plugin', 'none'], {
+    gpuLayer: oneOf(['device-plugin', 'operator', 'none'], {
       says: say(
-        'How GPUs are offered to pods. none: by what you install yourself, such as the GPU operator.',
-        '向 Pod 提供 GPU 的方式。none：由您自行安装的组件提供，例如 GPU operator。',
+        "How GPUs are offered to pods. operator: NVIDIA's, which also labels nodes by their GPUs and tries them; none: by what you install yourself.",
+        '向 Pod 提供 GPU 的方式。operator：NVIDIA GPU operator，另按 GPU 为节点打标签并做验证；none：由您自行安装的组件提供。',
       ),
       initial: 'device-plugin',
     }),

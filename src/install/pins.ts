@@ -19,6 +19,9 @@ export const versions = {
   devicePlugin: 'v0.20.0',
   /** The exporter's version, then DCGM's. */
   dcgmExporter: '4.6.0-4.8.3-distroless',
+  gpuOperator: 'v26.7.0',
+  /** What the operator is released with. */
+  nodeFeatures: 'v0.19.0',
   localPath: 'v0.0.37',
   rook: 'v1.20.6',
   ceph: 'v20.2.4',
@@ -36,6 +39,22 @@ export const manifests = {
   calico: {
     path: `projectcalico/calico/${versions.calico}/manifests/calico.yaml`,
     sha256: 'a1df919d9721cf667accdc3e72848911b0cb25cfab7d2478ad0c996302c95744',
+  },
+  nodeFeatureCrds: {
+    path: `kubernetes-sigs/node-feature-discovery/${versions.nodeFeatures}/deployment/base/nfd-crds/nfd-api-crds.yaml`,
+    sha256: 'f8a40048b99110feaee4813dbb92ebfdaa3c7d722e1836a804207e22f72a9072',
+  },
+  clusterPolicyCrd: {
+    path: `NVIDIA/gpu-operator/${versions.gpuOperator}/deployments/gpu-operator/crds/nvidia.com_clusterpolicies.yaml`,
+    sha256: 'fcece7d07504e57fd5815525b3baa1eccc659a2f3b48895578be731dcde4042a',
+  },
+  gpuClusterCrd: {
+    path: `NVIDIA/gpu-operator/${versions.gpuOperator}/deployments/gpu-operator/crds/nvidia.com_gpuclusters.yaml`,
+    sha256: '40190fcbd59e527a606cf51de27fc79a307658a80653f40bd5220354aa8da543',
+  },
+  nvidiaDriverCrd: {
+    path: `NVIDIA/gpu-operator/${versions.gpuOperator}/deployments/gpu-operator/crds/nvidia.com_nvidiadrivers.yaml`,
+    sha256: '8a067afa77b7650f603b2bbeb272a3e8c8824256d33f1dce0c96dcf5e9efb16e',
   },
   rookCrds: {
     path: `rook/rook/${versions.rook}/deploy/examples/crds.yaml`,

@@ -1,6 +1,6 @@
 /** flannel: an address range per host, VXLAN between them. After what flannel's documentation says it needs. */
 import { versions } from '../install/pins.js';
-import { account, daemonSet, type KubeObject, namespace } from './object.js';
+import { account, daemonSet, field, type KubeObject, namespace } from './object.js';
 
 export const flannelNamespace = 'kube-flannel';
 export const flannelName = 'kube-flannel';
@@ -25,7 +25,6 @@ const cniConfig = {
 
 const mount = (name: string, mountPath: string) => ({ name, mountPath });
 const host = (name: string, path: string, type?: string) => ({ name, hostPath: { path, ...(type ? { type } : {}) } });
-const field = (name: string, fieldPath: string) => ({ name, valueFrom: { fieldRef: { fieldPath } } });
 
 const pod = {
   hostNetwork: true,

@@ -1,10 +1,14 @@
 /** What offers GPUs to pods and measures them: RuntimeClass, device plugin, DCGM exporter. */
 import { versions } from '../install/pins.js';
-import { daemonSet, type KubeObject } from './object.js';
+import { daemonSet, field, type KubeObject } from './object.js';
 
-const inNamespace = 'kube-system';
+/** Where the device plugin and the exporter are that are not the operator's. */
+export const gpuNamespace = 'kube-system';
 export const devicePluginName = 'nvidia-device-plugin';
 export const dcgmName = 'nvidia-dcgm-exporter';
+/** Also of the feature discovery. */
+export const devicePluginImage = `nvcr.io/nvidia/k8s-device-plugin:${versions.devicePlugin}`;
+export const dcgmImage = `nvcr.io/nvidia/k8s/dcgm-exporter:${versions.dcgmExporter}`;
 /** The port of DCGM's metrics. */
 export const dcgmPort = 9400;
 
@@ -27,12 +31,12 @@ export const devicePlugin = (): readonly KubeObject[] => [
     metadata: { name: 'nvidia' },
     handler: 'nvidia',
   },
-  daemonSet(devicePluginName, inNamespace, {
+  daemonSet(devicePluginName, gpuNamespace, {
     ...onGpuNodes,
     containers: [
       {
         name: 'plugin',
-        image: `nvcr.io/nvidia/k8s-device-plugin:${versions.devicePlugin}`,
+        image: devicePluginImage,
         env: [
           { name: 'NVIDIA_VISIBLE_DEVICES', value: 'all' },
           { name: 'NVIDIA_DRIVER_CAPABILITIES', value: 'compute,utility' },
@@ -49,18 +53,18 @@ export const devicePlugin = (): readonly KubeObject[] => [
 ];
 
 export const dcgmExporter = (): readonly KubeObject[] => [
-  daemonSet(dcgmName, inNamespace, {
+  daemonSet(dcgmName, gpuNamespace, {
     ...onGpuNodes,
     containers: [
       {
         name: 'exporter',
-        image: `nvcr.io/nvidia/k8s/dcgm-exporter:${versions.dcgmExporter}`,
+        image: dcgmImage,
         env: [
           { name: 'NVIDIA_VISIBLE_DEVICES', value: 'all' },
           { name: 'DCGM_EXPORTER_LISTEN', value: `:${dcgmPort}` },
           // Which pod a GPU is given to.
           { name: 'DCGM_EXPORTER_KUBERNETES', value: 'true' },
-          { name: 'NODE_NAME', valueFrom: { fieldRef: { fieldPath: 'spec.nodeName' } } },
+          field('NODE_NAME', 'spec.nodeName'),
         ],
         ports: [{ name: 'metrics', containerPort: dcgmPort }],
         // Profiling fields (how busy the tensor cores are) want it.
@@ -75,7 +79,7 @@ export const dcgmExporter = (): readonly KubeObject[] => [
     kind: 'Service',
     metadata: {
       name: dcgmName,
-      namespace: inNamespace,
+      namespace: gpuNamespace,
       labels: { app: dcgmName },
       annotations: { 'prometheus.io/scrape': 'true', 'prometheus.io/port': String(dcgmPort) },
     },

@@ -1,12 +1,13 @@
 /** Volumes in a folder of the node that uses them: rancher's local-path provisioner. */
 import { versions } from '../install/pins.js';
-import { account, type KubeObject, namespace } from './object.js';
+import { account, deployment, field, type KubeObject, namespace } from './object.js';
 
 export const localPathNamespace = 'local-path-storage';
 export const localPathName = 'local-path-provisioner';
 export const localPathFolder = '/opt/local-path-provisioner';
 
 const healthPort = 8080;
+const everything = ['get', 'list', 'watch', 'create', 'patch', 'update', 'delete'];
 
 const config = {
   nodePathMap: [{ node: 'DEFAULT_PATH_FOR_NON_LISTED_NODES', paths: [localPathFolder] }],
@@ -26,39 +27,21 @@ const helperPod = {
 
 export const localPath = (): readonly KubeObject[] => [
   namespace(localPathNamespace, 'privileged'),
-  ...account(localPathName, localPathNamespace, [
-    {
-      apiGroups: [''],
-      resources: ['nodes', 'persistentvolumeclaims', 'configmaps', 'pods', 'pods/log'],
-      verbs: ['get', 'list', 'watch'],
-    },
-    {
-      apiGroups: [''],
-      resources: ['persistentvolumes'],
-      verbs: ['get', 'list', 'watch', 'create', 'patch', 'update', 'delete'],
-    },
-    { apiGroups: [''], resources: ['events'], verbs: ['create', 'patch'] },
-    { apiGroups: ['storage.k8s.io'], resources: ['storageclasses'], verbs: ['get', 'list', 'watch'] },
-  ]),
-  {
-    apiVersion: 'rbac.authorization.k8s.io/v1',
-    kind: 'Role',
-    metadata: { name: localPathName, namespace: localPathNamespace },
-    rules: [
+  ...account(
+    localPathName,
+    localPathNamespace,
+    [
       {
         apiGroups: [''],
-        resources: ['pods'],
-        verbs: ['get', 'list', 'watch', 'create', 'patch', 'update', 'delete'],
+        resources: ['nodes', 'persistentvolumeclaims', 'configmaps', 'pods', 'pods/log'],
+        verbs: ['get', 'list', 'watch'],
       },
+      { apiGroups: [''], resources: ['persistentvolumes'], verbs: everything },
+      { apiGroups: [''], resources: ['events'], verbs: ['create', 'patch'] },
+      { apiGroups: ['storage.k8s.io'], resources: ['storageclasses'], verbs: ['get', 'list', 'watch'] },
     ],
-  },
-  {
-    apiVersion: 'rbac.authorization.k8s.io/v1',
-    kind: 'RoleBinding',
-    metadata: { name: localPathName, namespace: localPathNamespace },
-    roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name: localPathName },
-    subjects: [{ kind: 'ServiceAccount', name: localPathName, namespace: localPathNamespace }],
-  },
+    [{ apiGroups: [''], resources: ['pods'], verbs: everything }],
+  ),
   {
     apiVersion: 'v1',
     kind: 'ConfigMap',
@@ -70,39 +53,27 @@ export const localPath = (): readonly KubeObject[] => [
       'helperPod.yaml': JSON.stringify(helperPod),
     },
   },
-  {
-    apiVersion: 'apps/v1',
-    kind: 'Deployment',
-    metadata: { name: localPathName, namespace: localPathNamespace },
-    spec: {
-      replicas: 1,
-      selector: { matchLabels: { app: localPathName } },
-      template: {
-        metadata: { labels: { app: localPathName } },
-        spec: {
-          serviceAccountName: localPathName,
-          containers: [
-            {
-              name: 'provisioner',
-              image: `docker.io/rancher/local-path-provisioner:${versions.localPath}`,
-              command: ['local-path-provisioner', 'start', '--config', '/etc/config/config.json'],
-              env: [
-                { name: 'POD_NAMESPACE', valueFrom: { fieldRef: { fieldPath: 'metadata.namespace' } } },
-                { name: 'CONFIG_MOUNT_PATH', value: '/etc/config/' },
-                // Whom the pods that make and remove folders run as.
-                { name: 'SERVICE_ACCOUNT_NAME', value: localPathName },
-                { name: 'HEALTH_PORT', value: String(healthPort) },
-              ],
-              readinessProbe: { httpGet: { path: '/ready', port: healthPort }, periodSeconds: 5 },
-              livenessProbe: { httpGet: { path: '/health', port: healthPort }, initialDelaySeconds: 10 },
-              volumeMounts: [{ name: 'config', mountPath: '/etc/config/' }],
-            },
-          ],
-          volumes: [{ name: 'config', configMap: { name: 'local-path-config' } }],
-        },
+  deployment(localPathName, localPathNamespace, {
+    serviceAccountName: localPathName,
+    containers: [
+      {
+        name: 'provisioner',
+        image: `docker.io/rancher/local-path-provisioner:${versions.localPath}`,
+        command: ['local-path-provisioner', 'start', '--config', '/etc/config/config.json'],
+        env: [
+          field('POD_NAMESPACE', 'metadata.namespace'),
+          { name: 'CONFIG_MOUNT_PATH', value: '/etc/config/' },
+          // Whom the pods that make and remove folders run as.
+          { name: 'SERVICE_ACCOUNT_NAME', value: localPathName },
+          { name: 'HEALTH_PORT', value: String(healthPort) },
+        ],
+        readinessProbe: { httpGet: { path: '/ready', port: healthPort }, periodSeconds: 5 },
+        livenessProbe: { httpGet: { path: '/health', port: healthPort }, initialDelaySeconds: 10 },
+        volumeMounts: [{ name: 'config', mountPath: '/etc/config/' }],
       },
-    },
-  },
+    ],
+    volumes: [{ name: 'config', configMap: { name: 'local-path-config' } }],
+  }),
   {
     apiVersion: 'storage.k8s.io/v1',
     kind: 'StorageClass',

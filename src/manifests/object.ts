@@ -12,6 +12,9 @@ export interface KubeObject {
 }
 
 const managed = { 'app.kubernetes.io/managed-by': 'deepseek-deploy' };
+/** Selects what is ours. */
+export const managedBy = 'app.kubernetes.io/managed-by=deepseek-deploy';
+export const notOurs = 'app.kubernetes.io/managed-by!=deepseek-deploy';
 
 /** JSON documents, each labelled as ours. */
 export const documentsOf = (objects: readonly KubeObject[]): string =>
@@ -37,25 +40,53 @@ export const namespace = (name: string, enforce: 'privileged' | 'baseline'): Kub
 export interface Rule {
   readonly apiGroups: readonly string[];
   readonly resources: readonly string[];
+  readonly resourceNames?: readonly string[];
   readonly verbs: readonly string[];
 }
 
-/** An account, and what it may do in the whole cluster. */
-export function account(name: string, inNamespace: string, rules: readonly Rule[]): readonly KubeObject[] {
-  const role = { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name };
-  const api = 'rbac.authorization.k8s.io/v1';
+/** The value of a field of the pod itself, in its environment. */
+export const field = (name: string, fieldPath: string) => ({ name, valueFrom: { fieldRef: { fieldPath } } });
+
+const rbac = 'rbac.authorization.k8s.io';
+
+/** What a role may do, given to one account: in the whole cluster, or in the account's own namespace. */
+function granted(name: string, inNamespace: string, rules: readonly Rule[], where: 'Cluster' | ''): KubeObject[] {
+  const metadata = where === '' ? { name, namespace: inNamespace } : { name };
   return [
-    { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name, namespace: inNamespace } },
-    { apiVersion: api, kind: 'ClusterRole', metadata: { name }, rules },
+    { apiVersion: `${rbac}/v1`, kind: `${where}Role`, metadata, rules },
     {
-      apiVersion: api,
-      kind: 'ClusterRoleBinding',
-      metadata: { name },
-      roleRef: role,
+      apiVersion: `${rbac}/v1`,
+      kind: `${where}RoleBinding`,
+      metadata,
+      roleRef: { apiGroup: rbac, kind: `${where}Role`, name },
       subjects: [{ kind: 'ServiceAccount', name, namespace: inNamespace }],
     },
   ];
 }
+
+/** @param rules what it may do in the whole cluster @param within and what in its own namespace alone */
+export const account = (
+  name: string,
+  inNamespace: string,
+  rules: readonly Rule[],
+  within: readonly Rule[] = [],
+): readonly KubeObject[] => [
+  { apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name, namespace: inNamespace } },
+  ...(rules.length > 0 ? granted(name, inNamespace, rules, 'Cluster') : []),
+  ...(within.length > 0 ? granted(name, inNamespace, within, '') : []),
+];
+
+/** One pod of it, on any node. */
+export const deployment = (name: string, inNamespace: string, pod: object): KubeObject => ({
+  apiVersion: 'apps/v1',
+  kind: 'Deployment',
+  metadata: { name, namespace: inNamespace },
+  spec: {
+    replicas: 1,
+    selector: { matchLabels: { app: name } },
+    template: { metadata: { labels: { app: name } }, spec: pod },
+  },
+});
 
 /** A pod of it on each node that the pod's own selector allows. */
 export const daemonSet = (name: string, inNamespace: string, pod: object): KubeObject => ({

@@ -183,7 +183,7 @@ export const said: Question<Said> = {
   shell: `[ -r /etc/kubernetes/admin.conf ] || exit 127
 ${kubectl} get events -A --field-selector type=Warning -o 'jsonpath={range .items[*]}event {.involvedObject.namespace}/{.involvedObject.name} {.message}{"\\n"}{end}' | cut -c 1-400 | tail -n 100
 ${kubectl} -n kube-system logs -l k8s-app=kube-dns --tail=30 | sed 's/^/dns /'
-for l in name=nvidia-device-plugin-ds app.kubernetes.io/name=nvidia-device-plugin app=nvidia-device-plugin-daemonset; do
+for l in app=nvidia-device-plugin name=nvidia-device-plugin-ds app.kubernetes.io/name=nvidia-device-plugin app=nvidia-device-plugin-daemonset; do
   n=$(${kubectl} get pods -A -l "$l" -o 'jsonpath={.items[0].metadata.namespace}')
   [ -n "$n" ] && ${kubectl} -n "$n" logs -l "$l" --tail=30 | sed 's/^/plugin /'
 done

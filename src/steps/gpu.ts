@@ -4,6 +4,7 @@ import type { Action } from '../plan/step.js';
 import { say } from '../say.js';
 import type { World } from '../world.js';
 import { applyObjects, areRunning, bringsObjects } from './applied.js';
+import { withoutOperator } from './gpu-layers.js';
 import type { Machine, NodeStep } from './machine.js';
 import { nodesNow } from './nodes.js';
 import { untilRolledOut, type Workload } from './workloads.js';
@@ -22,7 +23,10 @@ async function offeringNone({ cluster }: Machine, world: World): Promise<readonl
   return cluster.machines.filter(({ name, gpu }) => gpu && !offering.includes(name)).map(({ name }) => name);
 }
 
-const untilOffered = (machine: Machine): Action => ({
+export const offersAll = async (machine: Machine, world: World): Promise<boolean> =>
+  (await offeringNone(machine, world)).length === 0;
+
+export const untilOffered = (machine: Machine): Action => ({
   kind: 'wait',
   what: say('GPUs in the cluster', '集群中的 GPU'),
   timeoutMs: 120_000,
@@ -40,13 +44,15 @@ export const gpuDevicePlugin: NodeStep = {
   needed: wanted,
   brings: () => bringsObjects(devicePlugin()),
   async done(machine, world) {
-    const [running, none] = await Promise.all([
-      areRunning(devicePlugin(), plugin, world),
-      offeringNone(machine, world),
-    ]);
-    return running && none.length === 0;
+    const both = await Promise.all([areRunning(devicePlugin(), plugin, world), offersAll(machine, world)]);
+    return both.every(Boolean);
   },
-  apply: async (machine) => [applyObjects(devicePlugin()), untilRolledOut(plugin), untilOffered(machine)],
+  apply: async (machine, world) => [
+    ...(await withoutOperator(world)),
+    applyObjects(devicePlugin()),
+    untilRolledOut(plugin),
+    untilOffered(machine),
+  ],
 };
 
 export const gpuMetrics: NodeStep = {

@@ -100,7 +100,7 @@ export const nvidiaDriver: NodeStep = {
   id: 'nvidia.driver',
   title: say('NVIDIA driver', 'NVIDIA 驱动'),
   on: 'gpu',
-  needed: ({ cluster }) => cluster.settings.gpuLayer === 'device-plugin',
+  needed: ({ cluster }) => cluster.settings.gpuLayer !== 'none',
   brings(machine) {
     const { facts, cluster } = machine;
     if (cluster.settings.driver === 'check' || (facts.gpu?.picture.gpus.length ?? 0) > 0) return {};

@@ -25,7 +25,7 @@ export const nvidiaToolkit: NodeStep = {
   title: say('NVIDIA container toolkit', 'NVIDIA 容器工具包'),
   on: 'gpu',
   brings: (machine) => ({ packages: packages(machine) }),
-  needed: ({ cluster }) => cluster.settings.gpuLayer === 'device-plugin',
+  needed: ({ cluster }) => cluster.settings.gpuLayer !== 'none',
   async done(machine, world) {
     const [installed, dump, docker] = await Promise.all([
       areInstalled(packages(machine), machine, world),

@@ -24,8 +24,7 @@ import type { Machine, NodeStep } from './machine.js';
 const wantsDriver = (machine: Machine): boolean =>
   machine.gpu && machine.cluster.settings.driver === 'install' && systemOf(machine).id !== 'ubuntu';
 
-const wantsToolkit = (machine: Machine): boolean =>
-  machine.gpu && machine.cluster.settings.gpuLayer === 'device-plugin';
+const wantsToolkit = (machine: Machine): boolean => machine.gpu && machine.cluster.settings.gpuLayer !== 'none';
 
 export const repositoryFor = (name: RepositoryName, machine: Machine): Repository =>
   repositoryOf(name, machine.cluster.sources, systemOf(machine), machine.cluster.settings.version);

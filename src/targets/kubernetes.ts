@@ -5,6 +5,7 @@ import { containerdConfigure } from '../steps/containerd-configure.js';
 import { containerdInstall } from '../steps/containerd-install.js';
 import { docker } from '../steps/docker.js';
 import { gpuDevicePlugin, gpuMetrics } from '../steps/gpu.js';
+import { gpuOperator } from '../steps/gpu-operator.js';
 import { hostFirewall } from '../steps/host-firewall.js';
 import { hostKernel } from '../steps/host-kernel.js';
 import { hostPrograms } from '../steps/host-programs.js';
@@ -51,6 +52,7 @@ export const kubernetesSteps: readonly NodeStep[] = [
   storageHost,
   gpuDevicePlugin,
   gpuMetrics,
+  gpuOperator,
   storageLocalPath,
   storageRook,
 ];

@@ -160,6 +160,19 @@ const rows: readonly Row[] = [
     /gpu\.present=true/,
   ],
   [
+    '7 two device plugins on a node',
+    () =>
+      cp(
+        object('Pod', 'coredns', (pod) => {
+          pod.metadata.name = 'nvidia-device-plugin-daemonset-x2v9c';
+          pod.spec.nodeName = 'gpu-1';
+        }),
+      ),
+    'k8s.gpu-plugin',
+    /Two device plugins offer the GPUs of gpu-1/,
+    /gpuLayer/,
+  ],
+  [
     '8 SystemdCgroup missing for nvidia',
     () => gpu({ containerd: replacing(/(runtimes\.nvidia\.options\][\s\S]*)SystemdCgroup = true/, '$1') }),
     'cri.systemd-cgroup',

@@ -3,6 +3,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { flannel } from '../../src/manifests/flannel.js';
 import { dcgmExporter, devicePlugin } from '../../src/manifests/gpu.js';
+import { gpuOperator } from '../../src/manifests/gpu-operator.js';
 import { localPath } from '../../src/manifests/local-path.js';
 import { documentsOf, type KubeObject } from '../../src/manifests/object.js';
 import { builtPrograms, type ControlPlane, controlPlane, etcdPath } from './control-plane.js';
@@ -12,6 +13,7 @@ const lists: readonly (readonly [string, readonly KubeObject[]])[] = [
   ['flannel', flannel({ podSubnet: '10.244.0.0/16', nftables: false })],
   ['the device plugin', devicePlugin()],
   ['the DCGM exporter', dcgmExporter()],
+  ['the GPU operator', gpuOperator()],
   ['local-path', localPath()],
 ];
 

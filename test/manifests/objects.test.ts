@@ -2,6 +2,7 @@
 import { describe, expect, it, test } from 'vitest';
 import { flannel } from '../../src/manifests/flannel.js';
 import { dcgmExporter, devicePlugin } from '../../src/manifests/gpu.js';
+import { gpuOperator } from '../../src/manifests/gpu-operator.js';
 import { localPath } from '../../src/manifests/local-path.js';
 import { documentsOf, type KubeObject } from '../../src/manifests/object.js';
 import { rookCluster } from '../../src/manifests/rook.js';
@@ -10,6 +11,7 @@ const all: readonly (readonly [string, readonly KubeObject[]])[] = [
   ['flannel', flannel({ podSubnet: '10.10.0.0/16', nftables: false })],
   ['device plugin', devicePlugin()],
   ['DCGM exporter', dcgmExporter()],
+  ['GPU operator', gpuOperator()],
   ['local-path', localPath()],
   ['Rook', rookCluster([{ name: 's1', devices: ['/dev/disk/by-id/a'] }])],
 ];

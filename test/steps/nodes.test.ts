@@ -98,6 +98,14 @@ test('RHEL 10 without a confirmed key of the driver is told so before anything i
   await expect(apply(checked)).resolves.toBeDefined();
 });
 
+test('GPUs by the operator, in place of device plugin and exporter', async () => {
+  const made = await simulatedCluster({ system: debian, peers, gpus: ['gpu-1'], settings: { gpuLayer: 'operator' } });
+  for (const state of made.states) state.driver = true;
+  const steps = (await apply(made)).get('cp')!;
+  expect(steps.filter((id) => id.startsWith('gpu.'))).toEqual(['gpu.operator']);
+  expect([...(await apply(made)).values()]).toEqual([[], [], []]);
+});
+
 test('a token is in no command line, and made for each host when it joins', async () => {
   const made = await simulatedCluster({ system: debian, peers });
   await apply(made);

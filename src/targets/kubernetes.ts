@@ -16,6 +16,7 @@ import { kubeadmJoin } from '../steps/kubeadm-join.js';
 import { kubernetesImages } from '../steps/kubernetes-images.js';
 import { kubernetesPackages } from '../steps/kubernetes-packages.js';
 import type { NodeStep } from '../steps/machine.js';
+import { modelWeights } from '../steps/model-weights.js';
 import { networkCalico, networkFlannel } from '../steps/network.js';
 import { nodeLabels } from '../steps/node-labels.js';
 import { nodesReady } from '../steps/nodes-ready.js';
@@ -55,4 +56,5 @@ export const kubernetesSteps: readonly NodeStep[] = [
   gpuOperator,
   storageLocalPath,
   storageRook,
+  modelWeights,
 ];

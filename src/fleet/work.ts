@@ -84,6 +84,7 @@ function lanes(
     const { host } = fleet.hosts.find(({ name }) => name === machine.name)!;
     const world = worldOf(host, here);
     return {
+      asking: { ...world, ...host.questions },
       name: machine.name,
       steps: stepsOf(machine),
       context: machine,

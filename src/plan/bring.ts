@@ -19,14 +19,21 @@ export interface Listener {
 }
 
 /**
+ * @param asking the same host, for the probe
  * @returns whether there was something to do
  * @throws UserError of the failed action, or `<step>.no-effect` when all went well and it is still not so.
  */
-export async function bring<C>(step: Step<C>, context: C, world: World, listener: Listener): Promise<boolean> {
+export async function bring<C>(
+  step: Step<C>,
+  context: C,
+  world: World,
+  listener: Listener,
+  asking = world,
+): Promise<boolean> {
   listener.start();
   try {
     stopIfAsked(world, step);
-    if (await step.done(context, world)) {
+    if (await step.done(context, asking)) {
       listener.skip(say('already so', '已就绪'));
       return false;
     }
@@ -36,7 +43,7 @@ export async function bring<C>(step: Step<C>, context: C, world: World, listener
       await act(action, step, world, listener);
       stopIfAsked(world, step);
     }
-    if (!(await step.done(context, world))) throw noEffect(step);
+    if (!(await step.done(context, asking))) throw noEffect(step);
     const ms = Math.round(world.clock.monotonic() - startedAt);
     await listener.journal({ step: step.id, event: 'done', ms });
     listener.done(ms);

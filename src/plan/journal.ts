@@ -27,15 +27,20 @@ export async function note(world: World, entry: Entry): Promise<void> {
   await world.files.append(journalFile(world.places.home), `${JSON.stringify(line)}\n`);
 }
 
+/** Entries of so long travel to the host together: each journey is a session and processes over there, ms. */
+const togetherMs = 500;
+
 /**
- * Kept twice: here at once, with the host's name; on the host beside the work, so that nobody waits for it. A host that
- * is gone takes no more entries; ours has them.
+ * Kept twice: here at once, with the host's name; on the host beside the work and a moment later, so that nobody waits
+ * for it. A host that is gone takes no more entries; ours has them.
  * @param by who works on it, from where: 'ops@laptop'
  */
 export function hostJournal(name: string, host: World, here: World, by: string): Journal {
   let pending: string[] = [];
   let writing = Promise.resolve();
+  let pause: AbortController | undefined;
   const write = async (): Promise<void> => {
+    pause = undefined;
     const lines = pending.join('');
     pending = [];
     if (lines === '') return;
@@ -49,12 +54,23 @@ export function hostJournal(name: string, host: World, here: World, by: string):
     async add(entry) {
       const line = { at: new Date(here.clock.now()).toISOString(), ...entry };
       pending.push(`${JSON.stringify({ ...line, by })}\n`);
-      writing = writing.then(write).catch(() => {});
+      if (!pause) {
+        pause = new AbortController();
+        const { signal } = pause;
+        const over = () => here.clock.sleep(togetherMs, signal).catch(() => {});
+        writing = writing
+          .then(over)
+          .then(write)
+          .catch(() => {});
+      }
       await here.files.append(
         journalFile(here.places.home),
         `${JSON.stringify({ ...line, host: name, pid: here.processes.pid })}\n`,
       );
     },
-    flush: () => writing,
+    flush() {
+      pause?.abort();
+      return writing;
+    },
   };
 }

@@ -22,6 +22,8 @@ export interface Lane<C> {
   readonly context: C;
   /** The host's. Its `stop` ends the lane at the next action. */
   readonly world: World;
+  /** The same host for probes: their questions travel together. */
+  readonly asking?: World;
   readonly journal: Journal;
 }
 
@@ -106,7 +108,7 @@ async function run<C>(lane: Lane<C>, shared: Shared): Promise<LaneOutcome> {
       return end({ state: 'blocked', step: step.id, blockedBy }, say(`waits for ${blockedBy}`, `等待 ${blockedBy}`));
     try {
       const listener = heard(step, at + 1, lane, shared.sink);
-      if (await inTurn(step, lane, shared, () => bring(step, lane.context, lane.world, listener)))
+      if (await inTurn(step, lane, shared, () => bring(step, lane.context, lane.world, listener, lane.asking)))
         changed.push(step.id);
     } catch (error) {
       const stopped = lane.world.stop.aborted;

@@ -18,7 +18,7 @@ const held = ['kubelet', 'kubeadm', 'kubectl'];
 // dnf keeps them back by the `exclude` of the repository's file.
 export const heldScript = `[ "$1" = apt ] || exit 0
 shift
-for name; do apt-mark showhold | grep -qx -- "$name" || exit 1; done`;
+[ "$(apt-mark showhold "$@" | wc -l)" -eq $# ]`;
 export const enabledScript = '[ "$(systemctl is-enabled kubelet 2>/dev/null)" = enabled ]';
 
 export const kubernetesPackages: NodeStep = {

@@ -2,6 +2,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Command, Supply } from '../../src/command.js';
 import { UserError } from '../../src/errors.js';
+import { systemClock } from '../../src/hosts/clock.js';
 import { hostJournal } from '../../src/plan/journal.js';
 import { allLanesDone, applyLanes, type Lane, type LaneStep, planLanes } from '../../src/plan/lanes.js';
 import { say } from '../../src/say.js';
@@ -229,6 +230,29 @@ describe('the journal', () => {
     expect(read(world, '/state/journal.ndjson')).toMatchObject([{ by: 'me@here' }, { event: 'action' }, {}]);
     const everything = [...world.disk.values()].map(({ content }) => new TextDecoder().decode(content)).join('');
     expect(everything).not.toContain(secret);
+  });
+
+  it('reaches the host in few journeys, all of it by the end', async () => {
+    const { world, lanes, log } = scene();
+    const here = { ...world, clock: systemClock };
+    let journeys = 0;
+    const files = {
+      ...world.files,
+      append: (path: string, text: string) => {
+        journeys += 1;
+        return world.files.append(path, text);
+      },
+    };
+    const steps = ['one', 'two', 'three', 'four'].map((id) => step(id, log));
+    const made = lanes({ a: steps }).map((lane) => ({
+      ...lane,
+      journal: hostJournal('a', { ...world, files, places: { ...world.places, home: '/state' } }, here, 'me'),
+    }));
+    await applyLanes(made, 1, await world.ui.lanes([]));
+    const noted = read(world, `${world.places.home}/journal.ndjson`);
+    expect(noted.length).toBeGreaterThan(8);
+    expect(read(world, '/state/journal.ndjson')).toHaveLength(noted.length);
+    expect(journeys).toBeLessThan(4);
   });
 
   it('goes on here when the host takes no more', async () => {

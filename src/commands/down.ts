@@ -3,7 +3,7 @@ import { locked } from '../plan/lock.js';
 import { say } from '../say.js';
 import { stopSupervision } from '../supervisor/control.js';
 import { readCluster } from '../targets/cluster-record.js';
-import { type Purge, purge, purgeable, sweep } from '../targets/purge.js';
+import { auditLogHere, type Purge, purge, purgeable, sweep } from '../targets/purge.js';
 import type { Verb } from '../verb.js';
 import type { World } from '../world.js';
 
@@ -14,13 +14,32 @@ async function confirmed(world: World, what: Purge, yes: boolean): Promise<void>
   for (const path of what.paths) ui.line(`  ${path}`);
   if (!ui.interactive) {
     throw new UserError('down.confirm', say('Removing needs a yes.', '删除需要确认。'), {
-      hint: say('Type: deepseek-deploy down --purge --yes', '请输入：deepseek-deploy down --purge --yes'),
+      hint: say('Add --yes', '请添加 --yes'),
       exit: 'usage',
     });
   }
-  if (await ui.confirm(say('Remove it?', '确认删除？'), false)) return;
-  throw new UserError('interrupted', say('Nothing was changed.', '未做任何更改。'), { exit: 'interrupted' });
+  if (!(await ui.confirm(say('Remove it?', '确认删除？'), false))) throw unchanged();
 }
+
+const unchanged = (): UserError =>
+  new UserError('interrupted', say('Nothing was changed.', '未做任何更改。'), { exit: 'interrupted' });
+
+/** Whoever wants the record gone says so once more. */
+async function auditConfirmed(world: World, yes: boolean): Promise<void> {
+  const folder = await auditLogHere(world);
+  if (yes || folder === undefined) return;
+  const question = say(
+    `The audit log in ${folder} is among it: who asked what, which is kept for at least 180 days. Remove that too?`,
+    `其中包括 ${folder} 中的审计日志（记录何人请求了什么，至少保存 180 天）。是否一并删除？`,
+  );
+  if (!(await world.ui.confirm(question, false))) throw unchanged();
+}
+
+const alone = (): UserError =>
+  new UserError('down.audit-log', say('--audit-log goes with --purge.', '--audit-log 须与 --purge 一起使用。'), {
+    hint: say('Type: deepseek-deploy down --purge --audit-log', '请输入：deepseek-deploy down --purge --audit-log'),
+    exit: 'usage',
+  });
 
 /** Its hosts would be forgotten, not freed. */
 const isCluster = (name: string): UserError =>
@@ -37,26 +56,37 @@ export const verb: Verb = {
     {
       flags: '--purge',
       says: say(
-        'Remove what we made: state, keys, logs, the audit log, downloads',
-        '删除我们创建的内容：状态、密钥、日志、审计日志、下载',
+        'Remove what we made: state, keys, logs, downloads; the audit log stays',
+        '删除我们创建的内容：状态、密钥、日志、下载；保留审计日志',
       ),
+    },
+    {
+      flags: '--audit-log',
+      says: say('With --purge: remove the audit log too', '与 --purge 一起使用：连同审计日志一并删除'),
     },
   ],
   async run(input, world) {
     const { ui } = world;
     const purging = input.options.purge === true;
+    const audit = input.options.auditLog === true;
+    if (audit && !purging) throw alone();
     const cluster = await readCluster(world);
     if (cluster) throw isCluster(cluster.name);
-    if (purging) await confirmed(world, await purgeable(world), input.yes);
+    if (purging) {
+      await confirmed(world, await purgeable(world, { audit }), input.yes);
+      if (audit) await auditConfirmed(world, input.yes);
+    }
     const { stopped, removed } = await locked(world, 'down', async () => {
       const stopped = await ui.wait(say('Stopping', '正在停止'), () => stopSupervision(world));
-      const what = purging ? await purgeable(world) : { paths: [], keptFor: [] };
+      const what = purging ? await purgeable(world, { audit }) : { paths: [], keptFor: [] };
       await purge(world, what);
       return { stopped, removed: what };
     });
     const left = purging ? await sweep(world, removed) : [];
     if (input.json) {
-      ui.out(`${JSON.stringify({ state: 'down', stopped, removed: removed.paths, left }, null, 2)}\n`);
+      ui.out(
+        `${JSON.stringify({ state: 'down', stopped, removed: removed.paths, left, auditLog: removed.audit }, null, 2)}\n`,
+      );
       return undefined;
     }
     ui.line(stopped ? say('Stopped.', '已停止。') : say('Nothing was running.', '没有正在运行的进程。'));
@@ -65,7 +95,7 @@ export const verb: Verb = {
   },
 };
 
-function tellRemoved(world: World, { paths, keptFor }: Purge, left: readonly string[], purging: boolean): void {
+function tellRemoved(world: World, { paths, keptFor, audit }: Purge, left: readonly string[], purging: boolean): void {
   const { ui } = world;
   if (!purging) return;
   ui.line(
@@ -76,6 +106,14 @@ function tellRemoved(world: World, { paths, keptFor }: Purge, left: readonly str
   if (keptFor.length > 0) {
     const homes = keptFor.join(', ');
     ui.line(say(`Downloads stay: ${homes} uses them too.`, `下载内容保留：${homes} 也在使用。`));
+  }
+  if (audit !== undefined) {
+    ui.line(
+      say(
+        `The audit log stays: ${audit}, and its secret beside it. deepseek-deploy audit reads it; down --purge --audit-log removes it.`,
+        `审计日志保留在 ${audit}，其密钥在同级目录中。可用 deepseek-deploy audit 读取；down --purge --audit-log 将其删除。`,
+      ),
+    );
   }
   for (const folder of left) {
     ui.line(say(`${folder} stays: something that is not ours lies in it.`, `保留 ${folder}：其中有不属于我们的文件。`));

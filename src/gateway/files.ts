@@ -21,6 +21,8 @@ export const gatewayDirectory = (home: string): string => `${home}/gateway`;
 export const settingsFile = (directory: string): string => `${directory}/settings.json`;
 export const secretsFile = (directory: string): string => `${directory}/secrets.json`;
 export const auditFolder = (directory: string): string => `${directory}/audit`;
+/** Lists of requests in hand; after a kill, what is due to the audit log. */
+export const inHandFolder = (directory: string): string => `${directory}/in-hand`;
 
 /** Folders that must be there first; 0755 lets workers that run as nobody read beneath a home that nobody may enter. */
 export const gatewayFolders = (plan: GatewayPlan): readonly { path: string; mode: number }[] =>

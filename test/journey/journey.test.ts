@@ -145,7 +145,7 @@ it('gives each of many streams its own text', async () => {
 });
 
 it('prints a curl line that works when it is pasted', async () => {
-  await on.type('down', '--purge', '--yes');
+  await on.type('down', '--purge', '--audit-log', '--yes');
   const { stdout, code } = await on.type('init', '--model', 'demo', '--yes');
   expect(code).toBe(0);
   const line = stdout.slice(stdout.indexOf('curl '), stdout.indexOf('\n\n', stdout.indexOf('curl ')));
@@ -177,7 +177,7 @@ describe('kill -9', () => {
 
   it('of init itself, at any time: the next one brings all up', async () => {
     for (const ms of [150, 400, 700, 1000, 1500]) {
-      await on.type('down', '--purge', '--yes');
+      await on.type('down', '--purge', '--audit-log', '--yes');
       await on.typeAndKill(ms, 'init', '--model', 'demo', '--yes');
       const again = await init();
       expect(again, `killed after ${ms} ms`).toMatchObject({ state: 'ready' });
@@ -187,9 +187,22 @@ describe('kill -9', () => {
   }, 120_000);
 });
 
+it('keeps the audit log over a purge: it is read, and goes on with the next init', async () => {
+  expect((await on.type('down', '--purge', '--yes')).stdout).toContain('The audit log stays');
+  expect(existsSync(join(on.home, 'deployment.json'))).toBe(false);
+  expect(await on.json('audit', 'verify')).toMatchObject({ problems: [] });
+  const before = (await on.json('audit', 'query')) as unknown as { id: string }[];
+  expect(before.length).toBeGreaterThan(0);
+  expect(await init()).toMatchObject({ state: 'ready' });
+  const after = (await on.json('audit', 'query', '-n', '10000')) as unknown as { id: string }[];
+  const ids = new Set(after.map(({ id }) => id));
+  expect(before.filter(({ id }) => !ids.has(id))).toEqual([]);
+  expect(await on.json('audit', 'verify')).toMatchObject({ problems: [] });
+});
+
 it('leaves no process, no port and no file', async () => {
   const { hostname, port } = new URL(first.endpoint);
-  expect((await on.type('down', '--purge', '--yes')).code).toBe(0);
+  expect((await on.type('down', '--purge', '--audit-log', '--yes')).code).toBe(0);
   expect(on.processes()).toEqual([]);
   expect(existsSync(on.home)).toBe(false);
   expect(existsSync(join(on.folder, 'cache/deepseek-deploy'))).toBe(false);

@@ -90,7 +90,7 @@ export function stage(): Stage {
     },
     processes,
     async remove() {
-      await type('down', '--purge', '--yes');
+      await type('down', '--purge', '--audit-log', '--yes');
       rmSync(folder, { recursive: true, force: true });
     },
   };

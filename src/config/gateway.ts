@@ -5,6 +5,7 @@ import { cache } from './cache.js';
 import { cloud } from './cloud.js';
 import { cors } from './cors.js';
 import { degrade } from './degrade.js';
+import { dns } from './dns.js';
 import { limits, validation } from './limits.js';
 import { oauth } from './oauth.js';
 import { redis } from './redis.js';
@@ -61,6 +62,7 @@ export const gateway = object(
     limits,
     validation,
     audit,
+    dns,
     redis,
     cache,
     breaker,

@@ -38,7 +38,7 @@ export interface GatewayState {
       }[];
     }[];
   }[];
-  /** Peers' names: what they stand for, how old the last good answer is in seconds, and what failed since. */
+  /** Peers' names: what they stand for, how old the last good answer is in seconds, and what failed since, if anything. */
   readonly names: readonly {
     readonly name: string;
     readonly addresses: readonly string[];

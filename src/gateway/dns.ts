@@ -6,6 +6,8 @@ export interface DnsOptions {
   /** An answer is asked for again when its TTL is over, but not before and not after so many seconds. */
   readonly leastS: number;
   readonly longestS: number;
+  /** The last good addresses are used no longer than this, in s, when there is no new answer, or one without any. */
+  readonly staleS: number;
   /** What one server may take, in ms, before the next is asked. */
   readonly timeoutMs: number;
 }
@@ -14,6 +16,7 @@ export const dnsOptions = (given: Partial<DnsOptions> = {}): DnsOptions => ({
   servers: [],
   leastS: 1,
   longestS: 30,
+  staleS: 3600,
   timeoutMs: 1000,
   ...given,
 });

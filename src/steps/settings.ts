@@ -61,7 +61,7 @@ export async function configured(setup: Setup, world: World): Promise<Configured
     validation: validationOf(config),
     audit: auditOf(config),
     // There for names of Redis' nodes; where there are none it does nothing.
-    dns: dnsOptions(),
+    dns: dnsOptions({ staleS: gateway.dns.stale / 1000 }),
     redis: redisOf(gateway, hosts),
     cache: cacheOf(gateway),
     breaker: breakerOf(gateway),

@@ -48,6 +48,7 @@ describe('a file', () => {
           rotateBytes: 64 * 1024 * 1024,
           rotateAfter: 86_400_000,
         },
+        dns: { stale: 3_600_000 },
         redis: {
           ...{ nodes: [], cluster: false, database: 0, tls: { enabled: false } },
           ...{ timeout: 25, writeTimeout: 250, connections: 16 },

@@ -101,6 +101,40 @@ describe.each<BuildName>(['debian', 'current'])('peers by name (%s nginx)', (ngi
     expect(gateway.log()).toContain(`name ${name}: ${why}; its last good addresses are kept`);
   });
 
+  it.each<[string, Zone]>([
+    ['empty', {}],
+    ['timeout', { fails: 'silent' }],
+    ['SERVFAIL for AAAA', { a: ['127.0.0.2'], fails: 'SERVFAIL for AAAA' }],
+  ])(
+    'addresses that are too old are used no more when the answer is %s, and told of before that',
+    async (why, zone) => {
+      const metrics = async () => (await systemHttp.request(getMetrics(gateway.admin))).text();
+      const stale = async () => Number(/^gateway_dns_stale_seconds\{[^}]*\} (\S+)$/m.exec(await metrics())?.[1]);
+      const partly = zone.a !== undefined;
+      await use({ a: hosts.slice(0, 1), aaaa: ['0:0:0:0:0:0:0:9'] }, [hosts[0]!, '[0']);
+      expect(await stale()).toBe(0);
+      const put = (staleS: number) => {
+        revision += 1;
+        return gateway.put({ ...settings, revision, dns: { ...settings.dns!, staleS } });
+      };
+      expect((await put(2)).status).toBe(200);
+      dns.set(name, zone);
+      if (!partly) {
+        await failing(why);
+        await until('it is told', async () => (await stale()) > 0.3 || undefined);
+      }
+      const left = partly ? hosts[0]! : '';
+      await until('they are gone', async () => `${await addresses()}` === left || undefined);
+      expect(gateway.log()).toMatch(/no good answer for \d+ s, its 1 AAAA addresses are dropped/);
+      await sleep(450);
+      expect(await ask()).toBe(partly ? 200 : 503);
+      expect(await stale()).toBe(0);
+      await use({ a: hosts.slice(0, 1) }, hosts.slice(0, 1));
+      expect(await ask()).toBe(200);
+      expect((await put(3600)).status).toBe(200);
+    },
+  );
+
   it('an answer that does not fit into UDP is asked for over TCP', async () => {
     const many = Array.from({ length: 60 }, (_, i) => `127.0.1.${i + 10}`);
     await use({ a: many, fails: 'truncated' }, many);

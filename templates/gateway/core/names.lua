@@ -1,6 +1,7 @@
 -- Peers and Redis by name. One worker looks the names of the settings up in the background; what it learned lies in shared memory,
 -- and the other workers take the settings up anew when that changes. A name keeps the addresses it had when its servers
--- do not answer, or answer with none: engines that still serve are not forgotten for a DNS server's sake.
+-- do not answer, or answer with none: engines that still serve are not forgotten for a DNS server's sake. It keeps them
+-- for a time only: addresses are given to others.
 local cjson = require "cjson.safe"
 local dns = require "core.dns"
 local message = require "core.dns_message"
@@ -23,18 +24,28 @@ metrics.gauge("gateway_dns_addresses", "Addresses in use of a peer's name.", fun
   return series
 end)
 
--- DnsOptions of src/gateway/dns.ts
-local whole = { servers = "table", leastS = "number", longestS = "number", timeoutMs = "number" }
+metrics.gauge("gateway_dns_stale_seconds", "Age of a name's last good addresses while they are used for want of an answer, else 0.", function()
+  local series = {}
+  for _, one in ipairs(M.state()) do
+    series['name="' .. one.name .. '"'] = one.error and #one.addresses > 0 and one.ageS or 0
+  end
+  return series
+end)
 
---- What is known of a name: { A = list, AAAA = list, at = s since 1970 of the last good answer, error = why not since }
+-- DnsOptions of src/gateway/dns.ts
+local whole = { servers = "table", leastS = "number", longestS = "number", staleS = "number", timeoutMs = "number" }
+local kinds = { "A", "AAAA" }
+
+--- What is known of a name: { A = list, AAAA = list, good = { A =, AAAA = ms of sys.msec, of the last good answer },
+--- error = why none since }
 local function known(name)
   local text = dict:get("name " .. name)
-  return text and cjson.decode(text) or { A = {}, AAAA = {} }
+  return text and cjson.decode(text) or { A = {}, AAAA = {}, good = {} }
 end
 
 local function addresses(of)
   local list = {}
-  for _, kind in ipairs { "A", "AAAA" } do
+  for _, kind in ipairs(kinds) do
     for _, address in ipairs(of[kind]) do list[#list + 1] = address end
   end
   return list
@@ -89,6 +100,11 @@ function M.expand(settings)
   if redis and type(redis.nodes) == "table" then redis.nodes = redis_nodes(settings, redis.nodes) end
 end
 
+local function or_before(kind, list, before, now)
+  now[kind] = list or before[kind]
+  now.good[kind] = list and sys.msec() or before.good[kind]
+end
+
 --- @return the new lists and the shorter of their times, or nil and why; a family without an answer keeps what it had
 local function ask(name, options, before)
   local servers = #options.servers > 0 and options.servers or dns.system()
@@ -98,11 +114,14 @@ local function ask(name, options, before)
   if not four and not list then return nil, more end
   if #(four or before.A) + #(list or before.AAAA) == 0 then return nil, four and list and "empty" or (four and other or more) end
   local ttl = math.min(four and #four > 0 and more or math.huge, list and #list > 0 and other or math.huge)
-  return { A = four or before.A, AAAA = list or before.AAAA }, ttl
+  local now = { good = {} }
+  or_before("A", four, before, now)
+  or_before("AAAA", list, before, now)
+  return now, ttl
 end
 
 local function cut(name, now)
-  for _, kind in ipairs { "A", "AAAA" } do
+  for _, kind in ipairs(kinds) do
     if #now[kind] > MOST then
       ngx.log(ngx.WARN, "name ", name, ": ", #now[kind], " addresses, the first ", MOST, " are used")
       for i = #now[kind], MOST + 1, -1 do now[kind][i] = nil end
@@ -122,17 +141,36 @@ local function changed(name, before, now)
   dict:incr("epoch", 1, 0)
 end
 
-local function learn(name, now, before)
+local function age(of, kind)
+  return of.good[kind] and (sys.msec() - of.good[kind]) / 1000 or math.huge
+end
+
+--- What is too old is used no more.
+local function expired(name, now, options)
+  for _, kind in ipairs(kinds) do
+    if #now[kind] > 0 and age(now, kind) > options.staleS then
+      ngx.log(ngx.ERR, "name ", name, ": no good answer for ", math.floor(age(now, kind)), " s, its ", #now[kind], " ", kind,
+        " addresses are dropped")
+      now[kind] = {}
+    end
+  end
+end
+
+local function learn(name, now, before, options)
   cut(name, now)
-  now.at = ngx.time()
+  expired(name, now, options)
   store(name, now)
   changed(name, before, now)
 end
 
-local function failed(name, before, why)
-  if before.error ~= why then ngx.log(ngx.WARN, "name ", name, ": ", why, "; its last good addresses are kept") end
-  before.error = why
-  store(name, before)
+local function failed(name, before, why, options)
+  if before.error ~= why then
+    ngx.log(ngx.WARN, "name ", name, ": ", why, "; its last good addresses are kept, for ", options.staleS, " s at the most")
+  end
+  local now = { A = before.A, AAAA = before.AAAA, good = before.good, error = why }
+  expired(name, now, options)
+  store(name, now)
+  changed(name, before, now)
 end
 
 --- @return seconds until it is looked up again
@@ -142,10 +180,10 @@ local function look_up(name, options)
   local result = now and "answered" or more == "empty" and "empty" or "failed"
   metrics.add("gateway_dns_lookups_total", 'result="' .. result .. '"', 1)
   if not now then
-    failed(name, before, more)
+    failed(name, before, more, options)
     return options.leastS
   end
-  learn(name, now, before)
+  learn(name, now, before, options)
   return math.max(options.leastS, math.min(options.longestS, more))
 end
 
@@ -183,7 +221,8 @@ function M.state()
   local list = {}
   for name in pairs(require("core.settings").current().names or {}) do
     local of = known(name)
-    list[#list + 1] = { name = name, addresses = addresses(of), ageS = of.at and ngx.time() - of.at, error = of.error }
+    local last = math.min(age(of, "A"), age(of, "AAAA"))
+    list[#list + 1] = { name = name, addresses = addresses(of), ageS = last < math.huge and last or nil, error = of.error }
   end
   table.sort(list, function(a, b) return a.name < b.name end)
   return list

@@ -18,6 +18,7 @@ import { collectImages } from './collect-images.js';
 import { collectEngine } from './collect-local.js';
 import { collectWeights, type WeightsPlan } from './collect-weights.js';
 import { Contents, type Note, noteOf, sha256 } from './contents.js';
+import { collectRpms } from './dnf.js';
 import { type BundleSystem, format, type Manifest, packagesFolder, systemId } from './manifest.js';
 import { lacking, type Needs, needsOf } from './needs.js';
 import type { Content } from './write.js';
@@ -94,6 +95,7 @@ const repositoryNames = ({ gpu, cluster }: Machine): readonly RepositoryName[] =
 
 const places = (world: World) => ({
   apt: (system: string) => `${world.places.cache}/bundle/apt/${system}`,
+  dnf: (system: string) => `${world.places.cache}/bundle/dnf/${system}`,
   debs: `${world.places.cache}/bundle/debs`,
   blobs: `${world.places.cache}/bundle/blobs`,
 });
@@ -101,7 +103,13 @@ const places = (world: World) => ({
 /** Where a deb lies once it is here. */
 const placeOf = (deb: Deb, world: World): string => localPath(deb) ?? `${places(world).debs}/${deb.sha256}.deb`;
 
-/** @returns the packages of one system, for the manifest; their files and their list are among the contents then */
+interface Brought {
+  readonly system: Manifest['systems'][number];
+  /** Where its package lies; undefined where no cluster is installed. */
+  readonly kubeadm: string | undefined;
+}
+
+/** The packages of one system; their files and their list are among the contents then. */
 export async function collectPackages(
   machine: Machine,
   distribution: Distribution,
@@ -110,12 +118,14 @@ export async function collectPackages(
   world: World,
   note: Note,
   names: readonly RepositoryName[] = repositoryNames(machine),
-): Promise<{ readonly system: Manifest['systems'][number]; readonly debs: readonly Deb[] }> {
+): Promise<Brought> {
   const id = systemId(distribution);
   const { sources, settings } = machine.cluster;
+  const repositories = names.map((name) => repositoryOf(name, sources, distribution, settings.version));
+  if (distribution.family === 'dnf')
+    return collectRpms(places(world).dnf(id), distribution, repositories, needs.packages, contents, world, note);
   const apt = new Apt(places(world).apt(id), distribution, world);
   note(say('reading lists', '读取软件包列表'));
-  const repositories = names.map((name) => repositoryOf(name, sources, distribution, settings.version));
   await apt.open(repositories, sources.systems);
   const debs = await apt.resolve(needs.packages);
   const named = debs.map((deb, at) => ({ ...deb, name: deb.file, at }));
@@ -134,19 +144,23 @@ export async function collectPackages(
   const { list, packages } = await apt.list(debs);
   for (const deb of debs) contents.file(packagesFolder(id) + fileName(deb), placeOf(deb, world), deb.bytes, deb.sha256);
   contents.text(`${packagesFolder(id)}Packages`, list);
-  return { system: { id, packages }, debs };
+  const kubeadm = debs.find(({ file }) => file.startsWith('kubeadm_'));
+  return { system: { id, packages }, kubeadm: kubeadm && placeOf(kubeadm, world) };
 }
 
 // $1: the package, $2: the version. The program is for this machine's kind of processor.
 const listScript = `set -eu
 t=$(mktemp -d); trap 'rm -rf "$t"' EXIT
-dpkg-deb --fsys-tarfile "$1" | tar -xf - -C "$t" ./usr/bin/kubeadm
+case $1 in
+  *.deb) dpkg-deb --fsys-tarfile "$1" | tar -xf - -C "$t" ./usr/bin/kubeadm ;;
+  *) cd "$t" && rpm2cpio "$1" | cpio -id --quiet ./usr/bin/kubeadm ;;
+esac
 "$t/usr/bin/kubeadm" config images list --kubernetes-version "$2"`;
 
 /** The images that the very kubeadm of the bundle asks for. @throws UserError `bundle.kubeadm` */
-export async function kubeadmImages(deb: string, version: string, world: World): Promise<string[]> {
+export async function kubeadmImages(from: string, version: string, world: World): Promise<string[]> {
   const result = await world.host.run({
-    argv: ['sh', '-c', listScript, 'images', deb, `v${version}`],
+    argv: ['sh', '-c', listScript, 'images', from, `v${version}`],
     timeoutMs: 60_000,
   });
   const names = result.stdout.split('\n').filter(Boolean);
@@ -211,8 +225,7 @@ async function collectCluster(wanted: Wanted, contents: Contents, world: World, 
     return texts;
   });
   const images = await part('images', async (note) => {
-    const kubeadm = packages[0]!.debs.find(({ file }) => file.startsWith('kubeadm_'))!;
-    const own = await kubeadmImages(placeOf(kubeadm, world), version, world);
+    const own = await kubeadmImages(packages[0]!.kubeadm!, version, world);
     const names = [...new Set([...own, ...needs.flatMap((one) => one.images), ...pinned.flatMap(imagesIn)])];
     const means = { contents, folder: places(world).blobs, world, note };
     return collectImages(names, systems[0]!.arch, sources, means);

@@ -11,6 +11,9 @@ export const systems: Readonly<Record<string, Omit<Distribution, 'arch'>>> = {
   'ubuntu22.04': { family: 'apt', id: 'ubuntu', version: '22.04', codename: 'jammy' },
   'ubuntu24.04': { family: 'apt', id: 'ubuntu', version: '24.04', codename: 'noble' },
   'ubuntu26.04': { family: 'apt', id: 'ubuntu', version: '26.04', codename: 'resolute' },
+  // And their kin: Rocky, AlmaLinux, CentOS Stream, Oracle Linux.
+  rhel9: { family: 'dnf', id: 'rhel', version: '9' },
+  rhel10: { family: 'dnf', id: 'rhel', version: '10' },
 };
 
 const keyrings = {

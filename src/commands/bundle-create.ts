@@ -19,27 +19,42 @@ import type { Input } from '../verb.js';
 import type { World } from '../world.js';
 import { show, summaryOf } from './bundle-words.js';
 
-const names = Object.keys(systems).join(', ');
-
 const usage = (id: string, text: ReturnType<typeof say>, hint: ReturnType<typeof say>): UserError =>
   new UserError(id, text, { hint, exit: 'usage' });
 
 /** @throws UserError `bundle.os` */
 function systemsIn(asked: readonly string[], target: Manifest['target'], arch: Distribution['arch']): Distribution[] {
+  // What a single machine gets by packages is named as Debian names it.
+  const known = Object.entries(systems).filter(([, { family }]) => target === 'kubernetes' || family === 'apt');
+  const names = known.map(([name]) => name).join(', ');
   const hint = say(`Of these, one or several: ${names}`, `可用（可重复指定）：${names}`);
   if (asked.length === 0 && target === 'kubernetes')
     throw usage('bundle.os', say('For which system? --os is needed.', '需要用 --os 指定目标系统。'), hint);
   return [...new Set(asked)].map((name) => {
-    const system = systems[name];
+    const [, system] = known.find(([one]) => one === name) ?? [];
     if (system) return { ...system, arch };
     throw usage('bundle.os', say(`No bundle can be made for ${name}.`, `无法为 ${name} 制作离线包。`), hint);
   });
 }
 
-const tools = ['apt-get', 'apt-cache', 'dpkg-deb', 'gpg', 'curl'];
+/** What collects packages of a family, and where that runs. */
+const tools = {
+  apt: {
+    names: ['apt-get', 'apt-cache', 'dpkg-deb', 'gpg', 'curl'],
+    hint: say('Use a Debian or Ubuntu machine, also in a container.', '请使用 Debian 或 Ubuntu 机器，容器亦可。'),
+  },
+  dnf: {
+    names: ['dnf', 'rpm', 'createrepo_c', 'rpm2cpio', 'cpio', 'gpg', 'curl'],
+    hint: say(
+      'Use a machine of that system, also in a container: dnf install createrepo_c cpio gnupg2',
+      '请使用运行该系统的机器，容器亦可：dnf install createrepo_c cpio gnupg2',
+    ),
+  },
+} as const;
 
 /** @throws UserError `bundle.tools`, exit 'unready' */
-async function archHere(needed: readonly string[], world: World): Promise<Distribution['arch']> {
+async function archHere(families: readonly Distribution['family'][], world: World): Promise<Distribution['arch']> {
+  const needed = new Set(families.flatMap((family) => tools[family].names));
   const script = 'for name; do command -v "$name" >/dev/null || echo "$name"; done; uname -m';
   const { stdout } = await world.host.run({ argv: ['sh', '-c', script, 'tools', ...needed] });
   const lines = stdout.trim().split('\n');
@@ -53,10 +68,7 @@ async function archHere(needed: readonly string[], world: World): Promise<Distri
       `This machine cannot collect packages: it lacks ${absent.join(', ')}.`,
       `本机无法收集软件包：缺少 ${absent.join('、')}。`,
     ),
-    {
-      hint: say('Use a Debian or Ubuntu machine, also in a container.', '请使用 Debian 或 Ubuntu 机器，容器亦可。'),
-      exit: 'unready',
-    },
+    { hint: tools[families[0] ?? 'apt'].hint, exit: 'unready' },
   );
 }
 
@@ -77,8 +89,8 @@ async function wantedOf(input: Input, world: World): Promise<Wanted> {
     (options.target as Manifest['target'] | undefined) ?? (given.has('target') ? config.target : 'kubernetes');
   const asked = listOf(options.os);
   // A name that is none is told before a tool that is missing.
-  systemsIn(asked, target, 'amd64');
-  const arch = await archHere(asked.length > 0 ? tools : [], world);
+  const families = systemsIn(asked, target, 'amd64').map(({ family }) => family);
+  const arch = await archHere(families, world);
   const models = modelsOf(listOf(options.model), target, config);
   const { quantisation, id } = config.model;
   const wish = {

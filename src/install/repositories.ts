@@ -41,6 +41,8 @@ export function sourceText(repository: Repository, distribution: Distribution): 
           `repo_gpgcheck=${key && signed === 'list' ? 1 : 0}`,
           ...(key ? [`gpgkey=file://${file}`] : []),
           ...(held.length > 0 ? [`exclude=${held.join(' ')}`] : []),
+          // Another bundle may lie there tomorrow.
+          ...(key ? [] : ['metadata_expire=1']),
         ];
   return `${head}${lines.join('\n')}\n`;
 }

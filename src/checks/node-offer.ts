@@ -112,6 +112,26 @@ const sees = clusterCheck(
   },
 );
 
+const operator = clusterCheck(
+  'k8s.gpu-operator',
+  'fail',
+  say('The GPU operator is ready', 'GPU operator 就绪'),
+  ({ said }) => {
+    if (said === undefined) return undefined;
+    if (said.policies.length === 0) return 'aside';
+    const bad = said.policies.find((line) => !/^\S+ ready\b/.test(line));
+    return bad === undefined
+      ? 'well'
+      : {
+          found: say(`Its policy is not ready: ${bad.slice(0, 300)}`, `其策略未就绪：${bad.slice(0, 300)}`),
+          hint: say(
+            'kubectl -n gpu-operator get pods: of the operator-validator on each node the step that waits or fails says what is amiss (driver-, toolkit-, cuda-, plugin-validation): kubectl -n gpu-operator logs POD -c STEP.',
+            '执行 kubectl -n gpu-operator get pods：各节点 operator-validator 中等待或失败的步骤即为问题所在（driver-、toolkit-、cuda-、plugin-validation），用 kubectl -n gpu-operator logs POD -c 步骤 查看。',
+          ),
+        };
+  },
+);
+
 const allocatable = ofObjects(
   'k8s.gpu-count',
   'fail',
@@ -191,4 +211,4 @@ const ways = ofObjects(
   },
 );
 
-export const offerChecks: readonly NodeCheck<Survey>[] = [wanted, sees, allocatable, shm, ways];
+export const offerChecks: readonly NodeCheck<Survey>[] = [wanted, sees, operator, allocatable, shm, ways];

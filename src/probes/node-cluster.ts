@@ -187,12 +187,13 @@ for l in app=nvidia-device-plugin name=nvidia-device-plugin-ds app.kubernetes.io
   n=$(${kubectl} get pods -A -l "$l" -o 'jsonpath={.items[0].metadata.namespace}')
   [ -n "$n" ] && ${kubectl} -n "$n" logs -l "$l" --tail=30 | sed 's/^/plugin /'
 done
+${kubectl} get clusterpolicies.nvidia.com -o 'jsonpath={range .items[*]}policy {.metadata.name} {.status.state} {.status.conditions[*].message}{"\\n"}{end}' 2>/dev/null
 echo asked`,
   seconds: 30,
   read({ text }) {
     if (!/^asked$/m.test(text)) return undefined;
     const all = (what: string) => [...text.matchAll(new RegExp(`^${what} (.+)$`, 'gm'))].map(([, rest]) => rest!);
-    return { events: all('event'), dns: all('dns'), plugin: all('plugin') };
+    return { events: all('event'), dns: all('dns'), plugin: all('plugin'), policies: all('policy') };
   },
 };
 
@@ -201,4 +202,6 @@ export interface Said {
   readonly events: readonly string[];
   readonly dns: readonly string[];
   readonly plugin: readonly string[];
+  /** Of GPU operators: 'cluster-policy notReady why' */
+  readonly policies: readonly string[];
 }

@@ -173,6 +173,14 @@ const rows: readonly Row[] = [
     /gpuLayer/,
   ],
   [
+    '7 the GPU operator waits',
+    () =>
+      cp({ said: adding('policy cluster-policy notReady ClusterPolicy is not ready: [state-operator-validation]') }),
+    'k8s.gpu-operator',
+    /not ready: cluster-policy notReady .*state-operator-validation/,
+    /cuda-/,
+  ],
+  [
     '8 SystemdCgroup missing for nvidia',
     () => gpu({ containerd: replacing(/(runtimes\.nvidia\.options\][\s\S]*)SystemdCgroup = true/, '$1') }),
     'cri.systemd-cgroup',

@@ -31,6 +31,7 @@ const layers: Readonly<Record<string, number>> = {
   'src/bundle/collect.ts': 2,
   'src/bundle/collect-images.ts': 2,
   'src/bundle/collect-local.ts': 2,
+  'src/bundle/collect-packages.ts': 2,
   'src/bundle/collect-weights.ts': 2,
   'src/plan/step.ts': 1,
   'src/bench/': 1,

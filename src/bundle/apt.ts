@@ -97,6 +97,9 @@ const failed = (system: string, what: string): UserError =>
     },
   );
 
+// $1: the package; $2: the root.
+const preferScript = `dpkg-deb --fsys-tarfile "$1" | tar -xf - -C "$2" --wildcards './etc/apt/preferences.d/*'`;
+
 /** An apt of its own below a folder. */
 export class Apt {
   constructor(
@@ -153,6 +156,15 @@ export class Apt {
     if (result.code !== 0) throw failed(this.#name, `${address}: ${tail(result)}`);
     const text = sourceText(repository, distribution).replace(there, here);
     await world.files.write(`${root}/etc/apt/sources.list.d/${repository.name}.sources`, text);
+  }
+
+  /**
+   * Takes a package's preferences for its own, as a host does that has it installed: a branch is kept to.
+   * @param deb where it lies
+   */
+  async prefer(deb: string): Promise<void> {
+    const result = await this.world.host.run({ argv: ['sh', '-c', preferScript, 'prefer', deb, this.root] });
+    if (result.code !== 0) throw failed(this.#name, `${deb}: ${tail(result)}`);
   }
 
   /** The packages and all they need. @throws UserError `bundle.packages` */

@@ -4,23 +4,22 @@ import { UserError } from '../errors.js';
 import { nginxPackages } from '../gateway/install.js';
 import type { Distribution } from '../install/distribution.js';
 import type { Pinned } from '../install/pins.js';
-import { type RepositoryName, repositoryOf, sourcesOf } from '../install/sources.js';
+import { sourcesOf } from '../install/sources.js';
 import { imagesIn } from '../manifests/object.js';
-import { download } from '../models/fetch.js';
-import { allDone, many } from '../plan/many.js';
 import { tail } from '../plan/step.js';
-import { say, type Text } from '../say.js';
+import { say } from '../say.js';
+import { systemOf } from '../steps/at-node.js';
 import type { Machine, NodeStep } from '../steps/machine.js';
 import { storageOf } from '../steps/storage-local-path.js';
 import type { World } from '../world.js';
-import { Apt, type Deb, fileName, localPath } from './apt.js';
 import { collectImages } from './collect-images.js';
 import { collectEngine } from './collect-local.js';
+import { collectPackages } from './collect-packages.js';
 import { collectWeights, type WeightsPlan } from './collect-weights.js';
-import { Contents, type Note, noteOf, sha256 } from './contents.js';
-import { collectRpms } from './dnf.js';
-import { type BundleSystem, format, type Manifest, packagesFolder, systemId } from './manifest.js';
-import { lacking, type Needs, needsOf } from './needs.js';
+import { Contents, type Note, sha256 } from './contents.js';
+import { kernelsOf, noKernel } from './kernels.js';
+import { type BundleSystem, format, type Manifest } from './manifest.js';
+import { lacking, type Needs, needsOf, together } from './needs.js';
 import type { Content } from './write.js';
 
 export interface Wanted {
@@ -31,6 +30,8 @@ export interface Wanted {
   readonly weights: readonly WeightsPlan[];
   readonly systems: readonly Distribution[];
   readonly arch: Distribution['arch'];
+  /** Of hosts with GPUs, as `uname -r` says it: '6.1.0-41-amd64', or 'debian12=6.1.0-41-amd64' where there are several systems. */
+  readonly kernels: readonly string[];
   /** Whether any host has GPUs. */
   readonly gpu: boolean;
   readonly steps: readonly NodeStep[];
@@ -42,11 +43,15 @@ export interface Collected {
   readonly contents: ReadonlyMap<string, Content>;
 }
 
-/** A host of this system with every role: whatever any of them may need. */
+/**
+ * A host of this system with every role: whatever any of them may need.
+ * @param kernel `uname -r`; left out where none is known
+ */
 export function anyMachine(
   { config, gpu }: Pick<Wanted, 'config' | 'gpu'>,
   { id, version, arch }: Distribution,
   here: World,
+  kernel = '',
 ): Machine {
   const peer = { name: 'any', address: '10.0.0.1', roles: ['control-plane', 'worker', 'storage'] as const, gpu };
   const roles = Object.values(config.hosts.machines).map((one) => ({ ...peer, roles: one.roles }));
@@ -57,7 +62,7 @@ export function anyMachine(
   const arches = { amd64: 'x86_64', arm64: 'aarch64' } as const;
   return {
     ...peer,
-    facts: { usable: {}, os: { id, version }, kernel: { name: 'Linux', release: '', arch: arches[arch] } },
+    facts: { usable: {}, os: { id, version }, kernel: { name: 'Linux', release: kernel, arch: arches[arch] } },
     cluster: {
       name: config.name,
       settings: { ...config.kubernetes, storage },
@@ -69,83 +74,20 @@ export function anyMachine(
   };
 }
 
-const refuse = (id: string, text: Text, hint: Text): UserError => new UserError(id, text, { hint, exit: 'usage' });
-
 /** @throws UserError `bundle.driver` for what no bundle can hold */
-export function refuseUnbundled({ cluster, gpu }: Machine): void {
-  if (gpu && cluster.settings.driver === 'install')
-    throw refuse(
-      'bundle.driver',
-      say(
-        'The NVIDIA driver is not put into bundles: it is built for the kernel of each host.',
-        '离线包不含 NVIDIA 驱动：它须按各主机的内核编译。',
-      ),
-      say(
+export function refuseUnbundled(machine: Machine): void {
+  if (!machine.gpu || machine.cluster.settings.driver !== 'install' || systemOf(machine).family === 'apt') return;
+  throw new UserError(
+    'bundle.driver',
+    say('The NVIDIA driver of the RHEL family is not put into bundles.', '离线包不含 RHEL 系的 NVIDIA 驱动。'),
+    {
+      exit: 'usage',
+      hint: say(
         'Install it by hand or with the image of the system, and set kubernetes.driver: check',
         '请手动安装或随系统镜像提供，并设置 kubernetes.driver: check',
       ),
-    );
-}
-
-const repositoryNames = ({ gpu, cluster }: Machine): readonly RepositoryName[] => [
-  'docker',
-  'kubernetes',
-  ...(gpu && cluster.settings.gpuLayer !== 'none' ? (['toolkit'] as const) : []),
-];
-
-const places = (world: World) => ({
-  apt: (system: string) => `${world.places.cache}/bundle/apt/${system}`,
-  dnf: (system: string) => `${world.places.cache}/bundle/dnf/${system}`,
-  debs: `${world.places.cache}/bundle/debs`,
-  blobs: `${world.places.cache}/bundle/blobs`,
-});
-
-/** Where a deb lies once it is here. */
-const placeOf = (deb: Deb, world: World): string => localPath(deb) ?? `${places(world).debs}/${deb.sha256}.deb`;
-
-interface Brought {
-  readonly system: Manifest['systems'][number];
-  /** Where its package lies; undefined where no cluster is installed. */
-  readonly kubeadm: string | undefined;
-}
-
-/** The packages of one system; their files and their list are among the contents then. */
-export async function collectPackages(
-  machine: Machine,
-  distribution: Distribution,
-  needs: Needs,
-  contents: Contents,
-  world: World,
-  note: Note,
-  names: readonly RepositoryName[] = repositoryNames(machine),
-): Promise<Brought> {
-  const id = systemId(distribution);
-  const { sources, settings } = machine.cluster;
-  const repositories = names.map((name) => repositoryOf(name, sources, distribution, settings.version));
-  if (distribution.family === 'dnf')
-    return collectRpms(places(world).dnf(id), distribution, repositories, needs.packages, contents, world, note);
-  const apt = new Apt(places(world).apt(id), distribution, world);
-  note(say('reading lists', '读取软件包列表'));
-  await apt.open(repositories, sources.systems);
-  const debs = await apt.resolve(needs.packages);
-  const named = debs.map((deb, at) => ({ ...deb, name: deb.file, at }));
-  const outcomes = await many(
-    named,
-    3,
-    async ({ url, file, sha256: hash, bytes, at }) => {
-      const path = placeOf(debs[at]!, world);
-      if (localPath(debs[at]!) === undefined)
-        await download(world, { url, path, sha256: hash, bytes }, noteOf(note, `${at + 1}/${debs.length} ${file}`));
     },
-    { signal: world.stop, stopAtFailure: true },
   );
-  allDone(outcomes.filter(({ state }) => state !== 'skipped'));
-  world.stop.throwIfAborted();
-  const { list, packages } = await apt.list(debs);
-  for (const deb of debs) contents.file(packagesFolder(id) + fileName(deb), placeOf(deb, world), deb.bytes, deb.sha256);
-  contents.text(`${packagesFolder(id)}Packages`, list);
-  const kubeadm = debs.find(({ file }) => file.startsWith('kubeadm_'));
-  return { system: { id, packages }, kubeadm: kubeadm && placeOf(kubeadm, world) };
 }
 
 // $1: the package, $2: the version. The program is for this machine's kind of processor.
@@ -202,13 +144,23 @@ export const partsOf = ({ target, systems, weights }: Pick<Wanted, 'target' | 's
 
 type Made = Pick<Manifest, 'systems' | 'images'>;
 
+/** For each kernel that hosts of the system run. @throws UserError `bundle.kernel` */
+function needsFor(wanted: Wanted, system: Distribution, world: World): Needs {
+  const machine = anyMachine(wanted, system, world);
+  const own = kernelsOf(system, wanted.kernels);
+  if (own.length > 0)
+    return together(own.map((kernel) => needsOf(wanted.steps, anyMachine(wanted, system, world, kernel))));
+  if (machine.gpu && machine.cluster.settings.driver === 'install') throw noKernel(`${system.id}${system.version}`);
+  return needsOf(wanted.steps, machine);
+}
+
 async function collectCluster(wanted: Wanted, contents: Contents, world: World, part: DoPart): Promise<Made> {
   const { config, systems } = wanted;
   const machines = systems.map((one) => ({ one, machine: anyMachine(wanted, one, world) }));
   for (const { machine } of machines) refuseUnbundled(machine);
   const { version } = config.kubernetes;
   const { sources } = machines[0]!.machine.cluster;
-  const needs = machines.map(({ machine }) => needsOf(wanted.steps, machine));
+  const needs = systems.map((one) => needsFor(wanted, one, world));
   const packages = await part('packages', async (note) => {
     const found = [];
     for (const [at, { one, machine }] of machines.entries())
@@ -227,7 +179,7 @@ async function collectCluster(wanted: Wanted, contents: Contents, world: World, 
   const images = await part('images', async (note) => {
     const own = await kubeadmImages(packages[0]!.kubeadm!, version, world);
     const names = [...new Set([...own, ...needs.flatMap((one) => one.images), ...pinned.flatMap(imagesIn)])];
-    const means = { contents, folder: places(world).blobs, world, note };
+    const means = { contents, folder: `${world.places.cache}/bundle/blobs`, world, note };
     return collectImages(names, systems[0]!.arch, sources, means);
   });
   const made = { systems: packages.map(({ system }) => system), images };

@@ -40,7 +40,9 @@ function placesOf({ id, codename: name, arch }: Distribution, base: string | und
     arch === 'amd64'
       ? `${base ?? 'http://archive.ubuntu.com'}/ubuntu`
       : `${base ?? 'http://ports.ubuntu.com'}/ubuntu-ports`;
-  return [{ address, suites: [`${name}`, `${name}-updates`, `${name}-security`], components: 'main universe' }];
+  return [
+    { address, suites: [`${name}`, `${name}-updates`, `${name}-security`], components: 'main universe restricted' },
+  ];
 }
 
 /**

@@ -104,7 +104,9 @@ async function wantedOf(input: Input, world: World): Promise<Wanted> {
   const weights = models.length > 0 ? await world.ui.wait(listing, () => planWeights(wish, world)) : [];
   await refuseFullDisk(weights, out, world);
   const gpu = options.gpu !== false;
-  return { config, target, out, weights, systems: systemsIn(asked, target, arch), arch, gpu, steps: kubernetesSteps };
+  const kernels = listOf(options.kernel);
+  const all = systemsIn(asked, target, arch);
+  return { config, target, out, weights, systems: all, arch, kernels, gpu, steps: kubernetesSteps };
 }
 
 const titles = {

@@ -2,7 +2,8 @@
 import { resolve } from 'node:path';
 import { anyMachine } from '../bundle/collect.js';
 import { lackingLocal } from '../bundle/here.js';
-import { lacking, needsOf } from '../bundle/needs.js';
+import { kernelsOf } from '../bundle/kernels.js';
+import { lacking, needsOf, together } from '../bundle/needs.js';
 import { type Bundle, openBundle } from '../bundle/open.js';
 import { isKey, ownKey } from '../bundle/seal.js';
 import { systems } from '../bundle/system.js';
@@ -23,6 +24,15 @@ const names = Object.keys(systems).join(', ');
 const usage = (id: string, text: ReturnType<typeof say>, hint: ReturnType<typeof say>): UserError =>
   new UserError(id, text, { hint, exit: 'usage' });
 
+const kernelOption: Option = {
+  flags: '--kernel <release>',
+  says: say(
+    'Of GPU hosts, [system=]release as uname -r says it, for the NVIDIA driver; again for more',
+    'GPU 主机的内核，[系统=]版本，即 uname -r 的输出，用于 NVIDIA 驱动；可重复',
+  ),
+  kind: 'list',
+};
+
 const noGpu: Option = { flags: '--no-gpu', says: say('No host has GPUs', '没有带 GPU 的主机') };
 
 /** What an install by a configuration would miss in it, for each of its systems; undefined where none is named. */
@@ -38,7 +48,11 @@ async function lacksFor(bundle: Bundle, input: Input, world: World): Promise<rea
     const system = systems[name ?? ''];
     if (!system) return [];
     const distribution = { ...system, arch: arch as Distribution['arch'] };
-    return lacking(manifest, id, needsOf(kubernetesSteps, anyMachine(wanted, distribution, world)));
+    const kernels = kernelsOf(distribution, (input.options.kernel as readonly string[] | undefined) ?? []);
+    const machines = (kernels.length > 0 ? kernels : [undefined]).map((kernel) =>
+      anyMachine(wanted, distribution, world, kernel),
+    );
+    return lacking(manifest, id, together(machines.map((machine) => needsOf(kubernetesSteps, machine))));
   });
 }
 
@@ -107,6 +121,7 @@ export const verb: Verb = {
           },
           configOption,
           noGpu,
+          kernelOption,
           {
             flags: '--model <id>',
             says: say(
@@ -146,6 +161,7 @@ export const verb: Verb = {
             says: say('Also whether it has all that this configuration needs', '同时检查是否包含此配置所需的全部内容'),
           },
           noGpu,
+          kernelOption,
         ],
         run: verify,
       },

@@ -16,12 +16,17 @@ export const flavourOf = ({ pci = [] }: Pick<HostFacts, 'pci'>): 'open' | 'close
   pci.some(({ kind, id }) => kind === 'gpu' && Number.parseInt(id, 16) < firstOpen) ? 'closed' : 'open';
 
 export interface DriverPlan {
+  /** What those scripts install. */
+  readonly first: readonly Package[];
   /** Scripts that choose the branch before anything is installed; $1: options of the package manager. */
   readonly before: readonly string[];
   readonly packages: readonly Package[];
 }
 
 const branch = versions.driverBranch;
+
+/** Of Debian: preferences of apt that keep to the branch. */
+export const pinning = `nvidia-driver-pinning-${branch}`;
 
 /** @param kernel `uname -r`: modules built on the host need its headers */
 export function driverPackages(
@@ -35,6 +40,7 @@ export function driverPackages(
     // Prebuilt and signed: they load under Secure Boot too.
     const open = closed ? '' : '-open';
     return {
+      first: [],
       before: [],
       packages: named(
         `linux-modules-nvidia-${branch}-server${open}-${kernel}`,
@@ -45,19 +51,19 @@ export function driverPackages(
   }
   const driver = closed ? 'cuda-drivers' : 'nvidia-open';
   if (family === 'apt') {
-    const pin = `apt-get $1 install -y -o DPkg::Lock::Timeout=600 nvidia-driver-pinning-${branch}`;
-    return { before: [pin], packages: named(`linux-headers-${kernel}`, driver) };
+    const pin = `apt-get $1 install -y -o DPkg::Lock::Timeout=600 ${pinning}`;
+    return { first: named(pinning), before: [pin], packages: named(`linux-headers-${kernel}`, driver) };
   }
   const headers = [`kernel-devel-${kernel}`, 'kernel-headers', 'gcc', 'make'];
   if (version === '9') {
     const stream = closed ? `${branch}-dkms` : `${branch}-open`;
     // Another stream that was enabled once is not simply replaced.
     const choose = `dnf $1 module reset -y nvidia-driver && dnf $1 module enable -y nvidia-driver:${stream}`;
-    return { before: [choose], packages: named(...headers, driver) };
+    return { first: [], before: [choose], packages: named(...headers, driver) };
   }
   // Modules of dnf are gone in RHEL 10.
   const lock = `dnf $1 install -y python3-dnf-plugin-versionlock && dnf $1 versionlock add '*nvidia*${branch}*'`;
-  return { before: [lock], packages: named(...headers, driver) };
+  return { first: named('python3-dnf-plugin-versionlock'), before: [lock], packages: named(...headers, driver) };
 }
 
 /** All four of one version: they depend on one another without saying which. */

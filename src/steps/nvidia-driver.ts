@@ -1,6 +1,9 @@
 /** The NVIDIA driver: asked for an answer; installed only when the configuration says so, and then with a reboot. */
+
+import { systemId } from '../bundle/manifest.js';
+import { lacking } from '../bundle/needs.js';
 import { UserError } from '../errors.js';
-import { driverPackages, nouveauFile, nouveauText } from '../install/nvidia.js';
+import { type DriverPlan, driverPackages, nouveauFile, nouveauText } from '../install/nvidia.js';
 import { install, onlyOf } from '../install/packages.js';
 import type { Action } from '../plan/step.js';
 import { say } from '../say.js';
@@ -75,14 +78,40 @@ function refuseSwitches({ name, facts }: Machine): void {
   );
 }
 
+/** The kernel that boots next may be another than the one that runs, which the bundle was held against. */
+function refuseOtherKernel(machine: Machine, { packages, first }: DriverPlan, kernel: string): void {
+  const { bundle } = machine.cluster;
+  if (!bundle) return;
+  const needs = { packages: [...first, ...packages], images: [], manifests: [] };
+  const lacks = lacking(bundle.manifest, systemId(systemOf(machine)), needs);
+  if (lacks.length === 0) return;
+  throw new UserError(
+    'bundle.lacks',
+    say(
+      `${machine.name} boots the kernel ${kernel} next, and the bundle lacks its driver.`,
+      `${machine.name} 下次启动将使用内核 ${kernel}，而离线包缺少其驱动。`,
+    ),
+    {
+      details: lacks,
+      exit: 'unready',
+      hint: say(
+        `Make one for it: deepseek-deploy bundle create --kernel ${kernel} …`,
+        `请为它制作离线包：deepseek-deploy bundle create --kernel ${kernel} …`,
+      ),
+    },
+  );
+}
+
 async function installDriver(machine: Machine, world: World): Promise<readonly Action[]> {
   refuseSwitches(machine);
   await refuseSecureBoot(machine, world);
   const system = systemOf(machine);
   const kernel = await nextKernel(machine.facts.kernel?.release ?? '', world);
-  const from = system.id === 'ubuntu' ? undefined : repositoryFor('driver', machine);
-  const only = onlyOf(system, bundleOf(machine));
+  const bundle = bundleOf(machine);
+  const from = bundle ?? (system.id === 'ubuntu' ? undefined : repositoryFor('driver', machine));
+  const only = onlyOf(system, bundle);
   const steps = driverPackages(system, machine.facts, kernel);
+  refuseOtherKernel(machine, steps, kernel);
   return [
     { kind: 'write', path: nouveauFile, mode: 0o644, content: nouveauText },
     ...steps.before.map((script) => run(outwardly(machine, asRoot(script, [only], 600_000)))),
@@ -104,7 +133,9 @@ export const nvidiaDriver: NodeStep = {
   brings(machine) {
     const { facts, cluster } = machine;
     if (cluster.settings.driver === 'check' || (facts.gpu?.picture.gpus.length ?? 0) > 0) return {};
-    return { packages: driverPackages(systemOf(machine), facts, facts.kernel?.release ?? '').packages };
+    const { first, packages } = driverPackages(systemOf(machine), facts, facts.kernel?.release ?? '');
+    // A bundle that is looked at without its hosts: of no kernel that is known.
+    return { packages: [...first, ...packages].filter(({ name }) => !name.endsWith('-')) };
   },
   done: (_, world) => answers(world),
   async apply(machine, world) {

@@ -21,7 +21,7 @@ import type { Result, World } from '../world.js';
 import { ask, holds, outward, run, systemOf } from './at-node.js';
 import type { Machine, NodeStep } from './machine.js';
 
-const wantsDriver = (machine: Machine): boolean =>
+export const wantsDriver = (machine: Machine): boolean =>
   machine.gpu && machine.cluster.settings.driver === 'install' && systemOf(machine).id !== 'ubuntu';
 
 const wantsToolkit = (machine: Machine): boolean => machine.gpu && machine.cluster.settings.gpuLayer !== 'none';

@@ -1,6 +1,7 @@
 /** What the steps say they take is what a bundle is held against. */
 import { describe, expect, it, test } from 'vitest';
 import { anyMachine, refuseUnbundled } from '../../src/bundle/collect.js';
+import { kernelsOf } from '../../src/bundle/kernels.js';
 import { format, type Manifest, systemId } from '../../src/bundle/manifest.js';
 import { lacking, needsOf } from '../../src/bundle/needs.js';
 import { systems } from '../../src/bundle/system.js';
@@ -10,10 +11,10 @@ import { imagesIn } from '../../src/manifests/object.js';
 import { kubernetesSteps } from '../../src/targets/kubernetes.js';
 import { fakeWorld } from '../world/fake.js';
 
-async function machineOf(yaml: string, gpu = true, system = 'debian12') {
+async function machineOf(yaml: string, gpu = true, system = 'debian12', kernel?: string) {
   const { config } = merge(await load(`version: 1\n${yaml}`, 'deepseek.yaml'), []);
   const distribution = { ...systems[system]!, arch: 'amd64' as const };
-  return anyMachine({ config, gpu }, distribution, fakeWorld());
+  return anyMachine({ config, gpu }, distribution, fakeWorld(), kernel);
 }
 
 const needs = async (yaml = '', gpu = true) => needsOf(kubernetesSteps, await machineOf(yaml, gpu));
@@ -79,13 +80,49 @@ describe('what an install takes', () => {
     expect(names('check')).not.toContain('nvidia-open');
   });
 
-  it.each([[{ driver: 'install' }, 'bundle.driver']] as const)('%j cannot be bundled', async (wish, id) => {
+  it('a driver of the RHEL family cannot be bundled', async () => {
     const { cluster, ...machine } = await machineOf('');
-    const settings = { ...cluster.settings, ...wish };
-    expect(() => refuseUnbundled({ ...machine, cluster: { ...cluster, settings } })).toThrow(
-      expect.objectContaining({ id, exit: 'usage' }),
-    );
+    const settings = { ...cluster.settings, driver: 'install' } as const;
+    const on = (id: string, version: string) => () =>
+      refuseUnbundled({
+        ...machine,
+        facts: { ...machine.facts, os: { id, version } },
+        cluster: { ...cluster, settings },
+      });
+    expect(on('rocky', '9.5')).toThrow(expect.objectContaining({ id: 'bundle.driver', exit: 'usage' }));
+    expect(on('ubuntu', '24.04')).not.toThrow();
   });
+
+  it('a driver for the kernels that are said; without one, what is of no kernel', async () => {
+    const names = async (system: string, kernel?: string): Promise<string[]> => {
+      const machine = await machineOf('kubernetes: {driver: install}', true, system, kernel);
+      return needsOf(kubernetesSteps, machine)
+        .packages.map(({ name }) => name)
+        .filter((name) => /linux-|nvidia-(driver|open|headless)/.test(name));
+    };
+    expect(await names('debian12', '6.1.0-41-amd64')).toEqual([
+      'nvidia-driver-pinning-580',
+      'linux-headers-6.1.0-41-amd64',
+      'nvidia-open',
+    ]);
+    expect(await names('debian12')).toEqual(['nvidia-driver-pinning-580', 'nvidia-open']);
+    expect(await names('ubuntu24.04', '6.8.0-90-generic')).toEqual([
+      'linux-modules-nvidia-580-server-open-6.8.0-90-generic',
+      'nvidia-headless-no-dkms-580-server-open',
+    ]);
+    expect(await names('ubuntu24.04')).toEqual(['nvidia-headless-no-dkms-580-server-open']);
+  });
+});
+
+test.each([
+  [['6.1.0-41-amd64'], ['6.1.0-41-amd64']],
+  [
+    ['debian12=6.1.0-41-amd64', 'debian13=6.12.1', '5.10'],
+    ['6.1.0-41-amd64', '5.10'],
+  ],
+  [['debian13=6.12.1'], []],
+])('of the kernels %j Debian 12 has %j', (said, own) => {
+  expect(kernelsOf(systems.debian12!, said)).toEqual(own);
 });
 
 test('images are found in JSON, in YAML, and in texts within them', () => {

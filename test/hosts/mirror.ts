@@ -34,7 +34,7 @@ export interface Mirror {
 
 const sha256 = (content: Buffer | string): string => createHash('sha256').update(content).digest('hex');
 
-class Signer {
+export class Signer {
   readonly fingerprint: string;
 
   constructor(readonly home: string) {
@@ -64,7 +64,7 @@ class Signer {
 }
 
 /** The list of the packages of a folder, with paths below `at`. */
-function packagesOf(folder: string, wanted: (name: string) => boolean, at: string): string {
+export function packagesOf(folder: string, wanted: (name: string) => boolean, at: string): string {
   return readdirSync(folder)
     .filter((name) => name.endsWith('.deb') && wanted(name))
     .map((name) => {
@@ -76,7 +76,7 @@ function packagesOf(folder: string, wanted: (name: string) => boolean, at: strin
 }
 
 /** @param list where the list lies below the release */
-function release(folder: string, list: string, content: string, lines: readonly string[], signer: Signer): void {
+export function release(folder: string, list: string, content: string, lines: readonly string[], signer: Signer): void {
   const path = `${folder}/${list}`;
   mkdirSync(path.slice(0, path.lastIndexOf('/')), { recursive: true });
   writeFileSync(path, content);

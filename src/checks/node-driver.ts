@@ -25,6 +25,7 @@ const built = nodeCheck<Patient>(
     const here = known.some((line) => line.includes(driver.release) && /installed/.test(line));
     if (here) return 'well';
     return {
+      ...(patient.survey.wanted.driver === 'install' ? { byInit: true as const } : {}),
       found: say(
         `DKMS has the driver (${known[0]}), not for ${driver.release}, the kernel that runs${driver.headers ? '' : ', whose headers are missing'}`,
         `DKMS 中的驱动（${known[0]}）没有针对当前内核 ${driver.release} 编译${driver.headers ? '' : '，且缺少该内核的头文件'}`,

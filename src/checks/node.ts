@@ -59,6 +59,9 @@ export interface NodeOutcome {
 export const stands = ({ check, verdict }: NodeOutcome): ReturnType<typeof standing> =>
   standing({ check, verdict, ms: 0 });
 
+/** What installing the driver mends: with it comes a reboot that nouveau is kept out of. */
+const driverMends = /^gpu\.((driver|smi|library)-missing|driver-mismatch|nouveau)$/;
+
 const gpuTitle = say('The GPUs are well', 'GPU 正常');
 
 /** Worth more than a note where models are to be served. */
@@ -68,7 +71,7 @@ function ofDiagnosis({ id, severity, found, why, cure }: Diagnosis, { survey }: 
   const check = { id, title: gpuTitle, severity: severity === 'fault' ? ('fail' as const) : ('warn' as const) };
   if (severity === 'note' && !promoted.has(id)) return { check, verdict: { state: 'ok', note: found } };
   const whole: Text = why ? say(`${found.en} ${why.en}`, `${found.zh}${why.zh}`) : found;
-  const installs = survey.wanted.driver === 'install' && /^gpu\.(driver|smi|library)-missing$/.test(id);
+  const installs = survey.wanted.driver === 'install' && driverMends.test(id);
   return { check, verdict: { state: 'problem', found: whole, hint: cure, ...(installs ? { byInit: true } : {}) } };
 }
 

@@ -4,6 +4,7 @@ import { judge, nodeProblems, stands } from '../../src/checks/node.js';
 import type { Survey } from '../../src/checks/node-check.js';
 import {
   adding,
+  type Changes,
   cluster,
   cp,
   fresh,
@@ -400,6 +401,18 @@ describe('the preflight of an install', () => {
     expect(ids(fresh({ swap: 'on /dev/sda3\nfstab: 1\nasked' }))).toEqual([]);
     expect(ids(gpu({ ...withoutDriver }))).toContain('gpu.driver-missing');
     expect(ids(gpu({ ...withoutDriver }, { driver: 'install' }))).not.toContain('gpu.driver-missing');
+  });
+
+  it.each<[string, Changes, string]>([
+    ['nouveau has the boards', { 'host.pci': '0000:0a:00.0 0x2335 0x030200 nouveau' }, 'gpu.nouveau'],
+    [
+      'a driver half installed',
+      { driver: 'release: 6.8.0-87-generic\ndisk: \nsigner: \ndkms nvidia/580.95.05: added' },
+      'driver.built',
+    ],
+  ])('installs the driver where %s', (_, changes, id) => {
+    expect(ids(gpu({ ...withoutDriver, ...changes }))).toContain(id);
+    expect(ids(gpu({ ...withoutDriver, ...changes }, { driver: 'install' }))).toEqual([]);
   });
 
   it('what we made, or began to, is no leftover; what others made is', () => {

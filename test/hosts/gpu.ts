@@ -29,6 +29,7 @@ for bus in ${[...readFileSync(recording, 'utf8').matchAll(/<gpu id="0000([^"]+)"
   mkdir "/sys/bus/pci/devices/$bus"
   cd "/sys/bus/pci/devices/$bus"
   echo 0x10de >vendor; echo 0x2335 >device; echo 0x030200 >class
+  ln -s /sys/bus/pci/drivers/nouveau driver
 done
 `;
 
@@ -40,7 +41,7 @@ ExecStart=${program}
 WantedBy=${wants}
 `;
 
-/** Two H200 on the bus, without a driver. */
+/** Two H200 on the bus, which nouveau holds. */
 export async function giveBoards(host: Host): Promise<void> {
   await host.put('/usr/local/sbin/test-host-boards', boards, { mode: 0o755, sudo: true });
   const early = unit('/usr/local/sbin/test-host-boards', 'sysinit.target', 'DefaultDependencies=no');
@@ -84,6 +85,7 @@ const load = `#!/bin/sh
 grep -qs '^blacklist nouveau' ${initrd}/* || exit 0
 [ -d "${built}/$(uname -r)" ] || exit 0
 sleep 6
+for board in /sys/bus/pci/devices/*; do ln -sfn /sys/bus/pci/drivers/nvidia "$board/driver"; done
 touch /run/played-nvidia
 `;
 const silent = `[ -e /run/played-nvidia ] || {

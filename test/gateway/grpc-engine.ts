@@ -89,6 +89,13 @@ export const stranger =
 
 export const hangs: Behaviour = () => {};
 export const opens: Behaviour = (stream) => stream.respond(head);
+/** The pieces, then nothing. */
+export const fallsSilent =
+  (pieces: readonly Buffer[]): Behaviour =>
+  (stream) => {
+    stream.respond(head);
+    for (const piece of pieces) stream.write(piece);
+  };
 export const resets: Behaviour = (stream) => stream.close(2);
 export const hangsUp: Behaviour = (_stream, _call, session) => session.destroy();
 

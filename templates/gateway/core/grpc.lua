@@ -28,6 +28,7 @@ local kept = { ["host"] = true, ["connection"] = true, ["content-length"] = true
 
 -- As proxy_next_upstream_timeout: a failure that came later than that has cost GPU time already.
 local FAST = 2500 -- ms
+local EARLY = 300 -- ms that nginx's timers may be early: one that moves by less is left as it is
 
 metrics.counter("gateway_grpc_status_total", "Answers of engines over gRPC by their status.")
 
@@ -189,6 +190,7 @@ end
 --- @return what nginx shall make of it: nothing, or ngx.ERROR to let go of the engine
 function M.collect(req)
   local state, data, last = req.grpc, ngx.arg[1], ngx.arg[2]
+  if #data > 0 then state.heard = sys.msec() end
   state.have = state.have + #data
   if state.have > wire.LONGEST + 5 then return ngx.ERROR end
   if last and not state.refusal then state.refusal = refused_by_trailer() end
@@ -199,12 +201,14 @@ function M.adopt()
   if not ngx.is_subrequest then return end
   local req = ngx.ctx.req
   request.lend(req)
+  req.grpc.patience = 1000 * tonumber((ngx.var.gateway_deadline:match "^%d+"))
   ngx.var.gateway_id = req.id
   ngx.var.gateway_authorization = home.engine_authorization
 end
 
 function M.head(req)
   if ngx.is_subrequest then
+    req.grpc.heard = sys.msec()
     req.grpc.refusal = refused_by_head(req)
     return
   end
@@ -234,12 +238,18 @@ local function answer(req, http, text, headers)
   return ngx.exit(ngx.HTTP_OK)
 end
 
+--- An engine that fell silent after its head: nginx tells no more than that the answer is not whole.
+local function timed_out(state, got)
+  return got.truncated and state.headed and sys.msec() - state.heard >= state.patience - EARLY
+end
+
 --- @return the answer's status, JSON and headers; or the status for which nobody answered
 local function fetch(req)
   local state = req.grpc
   state.have, state.refusal = 0, nil
   local got = ngx.location.capture(state.path, { method = ngx.HTTP_POST, body = state.frame, ctx = { req = req } })
   if got.status == 502 or got.status == 504 then return got.status end
+  if timed_out(state, got) then return 504 end
   local refusal = state.refusal
   if refusal then return refusal.status, reply.error_body(refusal), refusal.headers end
   local json, other = first_json(got.body)

@@ -25,6 +25,7 @@ const faults = [
   'grpc-engines',
   'in-hand-full',
   'names',
+  'slow-callers',
   'versions',
 ].map((name) => `test/gateway/${name}.test.ts`);
 faults.push('test/journey/wiring.test.ts');

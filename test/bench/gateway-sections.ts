@@ -6,14 +6,16 @@ import { startEngine } from '../embedded/start.js';
 import { build } from '../gateway/builds.js';
 import { cacheRedis } from '../gateway/cache-engine.js';
 import { tlsHome } from '../gateway/tls-home.js';
-import { prompts } from './gateway-bodies.js';
+import { answer, prompts } from './gateway-bodies.js';
 import { compare, type Figure, inTurn, type Load, median, print } from './gateway-load.js';
 import { portkey, portkeyHeaders } from './gateway-portkey.js';
 import {
   added,
   everything,
   gateway,
+  grpcEngine,
   on,
+  overGrpc,
   proxied,
   type Server,
   settingsUpTo,
@@ -151,6 +153,24 @@ const cache: Section = async (setting) => {
   }
 };
 
+/** The same answer, asked for over HTTP and over gRPC. */
+const grpc: Section = async (setting) => {
+  const { nginx, use, load } = setting;
+  const { raw, all } = await both(setting, 'gateway, engine over HTTP');
+  const engine = await use(grpcEngine(on(1, await build('debian')), answer));
+  const settings = overGrpc(everything(Number(new URL(engine.url).port)));
+  const servers = [raw, all, await use(gateway('gateway, engine over gRPC', settings, { nginx }))];
+  for (const [title, bytes] of [
+    ['768 B', 640],
+    ['32 KiB', 32 * 1024],
+  ] as const) {
+    await compare(`Engines over HTTP and over gRPC, ${title} of prompt`, servers, {
+      ...load,
+      bodies: prompts(16, bytes),
+    });
+  }
+};
+
 const sse: Section = async ({ nginx, quick, use }) => {
   const engine = await streamEngine();
   try {
@@ -217,6 +237,7 @@ export const sections: Readonly<Record<string, Section>> = {
   tls,
   half,
   cache,
+  grpc,
   streams: sse,
   engine: embedded,
   portkey: peers,

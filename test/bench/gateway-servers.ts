@@ -8,6 +8,7 @@ import { cacheOptions, redisOptions } from '../../src/gateway/cache.js';
 import { limitOptions, validationOptions } from '../../src/gateway/limits.js';
 import type { NginxBuild } from '../../src/gateway/nginx.js';
 import type { Settings } from '../../src/gateway/settings.js';
+import { chunk } from '../gateway/grpc-engine.js';
 import { freePort, type StartOptions, startGateway, until } from '../gateway/harness.js';
 import { oauthSettings, signingKey, tokenOf, useKeys } from '../gateway/oauth-client.js';
 
@@ -40,6 +41,8 @@ interface BareOptions {
   readonly workers?: number;
   /** Paths of a certificate and its key: then over TLS. */
   readonly tls?: { readonly certificate: string; readonly key: string };
+  /** HTTP/2 alone, in the clear. */
+  readonly http2?: boolean;
 }
 
 /** A bare nginx whose server does `body`. */
@@ -47,16 +50,17 @@ export async function bare(name: string, nginx: NginxBuild, body: string, option
   const directory = await mkdtemp(`${tmpdir()}/bare-`);
   await mkdir(`${directory}/tmp`);
   const port = await freePort();
-  const { before = '', workers = 1, tls } = options;
+  const { before = '', workers = 1, tls, http2 = false } = options;
   const secure = tls
     ? `ssl_certificate ${tls.certificate}; ssl_certificate_key ${tls.key}; ssl_protocols TLSv1.2 TLSv1.3;`
     : '';
   await writeFile(
     `${directory}/nginx.conf`,
-    `daemon off; worker_processes ${workers}; pid nginx.pid; error_log stderr crit; events { worker_connections 19000; }
+    `${nginx.modules.map((path) => `load_module ${path};`).join(' ')}
+     daemon off; worker_processes ${workers}; pid nginx.pid; error_log stderr crit; events { worker_connections 19000; }
      http { access_log off; ${temp.join(' ')} keepalive_requests 1000000; client_body_buffer_size 1m;
      default_type application/json; ${before}
-     server { listen 127.0.0.1:${port} ${tls ? 'ssl' : ''} backlog=4096; ${secure} location / { ${body} } } }`,
+     server { listen 127.0.0.1:${port} ${tls ? 'ssl' : ''} ${http2 ? 'http2' : ''} backlog=4096; ${secure} location / { ${body} } } }`,
   );
   const args = ['-p', directory, '-c', 'nginx.conf', '-e', 'stderr'];
   const child: ChildProcess = spawn(nginx.command[0], [...nginx.command.slice(1), ...args], { stdio: 'inherit' });
@@ -78,6 +82,27 @@ export const proxied = (name: string, nginx: NginxBuild, engine: number, options
     ...options,
     before: `upstream engine { server 127.0.0.1:${engine}; keepalive 256; keepalive_requests 1000000; }`,
   });
+
+/** One that answers any call of SGLang's service with one message. @param nginx before 1.25: `listen … http2` */
+export const grpcEngine = (nginx: NginxBuild, json: string): Promise<Server> =>
+  bare(
+    'engine, gRPC',
+    nginx,
+    `default_type application/grpc; add_trailer grpc-status 0;
+     content_by_lua_block {
+       ngx.req.read_body()
+       ngx.print(ngx.decode_base64("${chunk(json, true).toString('base64')}"))
+     }`,
+    { http2: true },
+  );
+
+export const overGrpc = (settings: Settings): Settings => ({
+  ...settings,
+  models: settings.models.map((model) => ({
+    ...model,
+    versions: model.versions.map((version) => ({ ...version, protocol: 'grpc' as const })),
+  })),
+});
 
 const bounds = { requestsPerMinute: 5e7, tokensPerMinute: 2e9, tokensPerDay: 2e9, concurrent: 1e6 };
 

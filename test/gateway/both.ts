@@ -4,7 +4,7 @@ import type { NginxOptions } from '../../src/gateway/nginx.js';
 import type { Peer, Settings } from '../../src/gateway/settings.js';
 import type { BuildName } from './builds.js';
 import { answer, startEngine, type TestEngine } from './engine.js';
-import { type Gateway, startGateway, testSettings } from './harness.js';
+import { type Gateway, type StartOptions, startGateway, testSettings } from './harness.js';
 
 export interface Both {
   readonly engines: readonly TestEngine[];
@@ -12,7 +12,7 @@ export interface Both {
   readonly gateway: Gateway;
 }
 
-export interface BothOptions extends Partial<Omit<NginxOptions, 'build'>> {
+export interface BothOptions extends Partial<Omit<NginxOptions, 'build'>>, Pick<StartOptions, 'lua'> {
   readonly engines?: number;
   readonly settings?: (peers: readonly Peer[]) => Settings;
 }

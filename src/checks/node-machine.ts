@@ -257,6 +257,8 @@ const selinux = nodeCheck<Patient>(
     if (facts.selinux === undefined || facts.packages === undefined) return undefined;
     if (facts.selinux !== 'Enforcing' || facts.packages.installed['container-selinux'] !== undefined) return 'well';
     return {
+      // Docker's containerd.io requires it.
+      byInit: true,
       found: say(
         'SELinux enforces, and container-selinux is not there',
         'SELinux 处于强制模式，且未安装 container-selinux',

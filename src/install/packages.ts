@@ -50,9 +50,13 @@ get "$@" || { apt-get $5 update -o DPkg::Lock::Timeout=600; get "$@"; }
 // not find in them is looked for once more, in new ones.
 export const dnfInstall = `set -eu
 mkdir -p -m 700 "\${1%/*}"
-for name in $2; do rpm -q --quiet --whatprovides "$name" || grep -qxF -- "$name" "$1" 2>/dev/null || echo "$name" >>"$1"; done
-get() { dnf $5 $1 install -y --setopt=install_weak_deps=False --allowerasing \${4:+"--disableexcludes=$4"} $3; }
-get '' "$2" "$3" "$4" "$5" || get --refresh "$2" "$3" "$4" "$5"`;
+for name in $2; do rpm -q --quiet --whatprovides "$name" || echo "$name" >>"$1"; done
+said=$(mktemp); trap 'rm -f "$said"' EXIT
+lists=
+until dnf $5 $lists install -y --setopt=install_weak_deps=False --allowerasing \${4:+"--disableexcludes=$4"} $3 2>"$said"; do
+  [ -z "$lists" ] && grep -qE 'Unable to find a match|nothing provides|Status code: 404' "$said" || { cat "$said" >&2; exit 1; }
+  lists=--refresh
+done`;
 
 /** How packages are reached. */
 export interface Via {

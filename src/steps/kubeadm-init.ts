@@ -17,9 +17,14 @@ export const leftoversScript =
 
 /**
  * kubeadm leaves the network's files and links to others. The folder of the files stays: containerd ends itself when it
- * goes ("cni conf dir is removed, stop watching"), and what follows at once finds no runtime.
+ * goes ("cni conf dir is removed, stop watching"), and what follows at once finds no runtime. A kubeadm whose run was cut
+ * off goes on here for minutes: what it wrote after the reset would be in the way of the next one.
  */
-export const resetScript = `kubeadm reset -f --cri-socket ${criSocket} 2>&1 || exit 1
+export const resetScript = `pkill -x kubeadm; i=0
+while pgrep -x kubeadm >/dev/null && [ $i -lt 50 ]; do
+  i=$((i+1)); [ $i != 25 ] || pkill -KILL -x kubeadm; sleep 0.2
+done
+kubeadm reset -f --cri-socket ${criSocket} 2>&1 || exit 1
 find /etc/cni/net.d -mindepth 1 -delete 2>/dev/null
 rm -rf /var/lib/cni /run/flannel
 for link in cni0 flannel.1; do ip link delete "$link" 2>/dev/null || true; done`;

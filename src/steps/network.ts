@@ -1,5 +1,6 @@
 /** What connects the pods of different hosts. */
 import { manifests } from '../install/pins.js';
+import { calicoSettings } from '../manifests/calico.js';
 import { flannel, flannelName, flannelNamespace } from '../manifests/flannel.js';
 import { say } from '../say.js';
 import { applyObjects, applyPinned, areApplied, bringsObjects, isPinnedApplied } from './applied.js';
@@ -35,8 +36,16 @@ export const networkCalico: NodeStep = {
   needed: ({ cluster }) => cluster.settings.network === 'calico',
   brings: () => ({ manifests: [manifests.calico] }),
   async done(_, world) {
-    const both = await Promise.all([isPinnedApplied(manifests.calico, world), isBegun(calicoWorkload, world)]);
-    return both.every(Boolean);
+    const all = await Promise.all([
+      areApplied(calicoSettings(), world),
+      isPinnedApplied(manifests.calico, world),
+      isBegun(calicoWorkload, world),
+    ]);
+    return all.every(Boolean);
   },
-  apply: async (machine) => [...applyPinned(manifests.calico, machine), untilRolledOut(calicoWorkload)],
+  apply: async (machine) => [
+    applyObjects(calicoSettings()),
+    ...applyPinned(manifests.calico, machine),
+    untilRolledOut(calicoWorkload),
+  ],
 };

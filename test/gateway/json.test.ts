@@ -15,7 +15,7 @@ describe.each<BuildName>(['debian', 'current'])('json.lua (%s nginx)', (nginx) =
   }, 120_000);
   afterAll(() => lua?.stop());
 
-  /** Every body in one call; containers are decoded, so that the whole can be compared. */
+  /** Every body in one call, in tables that the one before leaves; containers are decoded, so that the whole can be compared. */
   const open = (bodies: readonly string[]) =>
     lua.run(
       `local json = require "core.json"
@@ -29,10 +29,29 @@ describe.each<BuildName>(['debian', 'current'])('json.lua (%s nginx)', (nginx) =
            fields[name] = { kind = kind, value = value }
          end
          out[i] = { fault = fault, fields = fields }
+         if doc then json.release(doc) end
        end
        return out`,
       bodies,
     ) as Promise<Opened[]>;
+
+  it('uses the tables of a document again, but not those that a caller made large', async () => {
+    const used = await lua.run(
+      `local json = require "core.json"
+       local out = {}
+       for i, count in ipairs(...) do
+         local fields = {}
+         for n = 1, count do fields[n] = '"f' .. n .. '":1' end
+         local body = "{" .. table.concat(fields, ",") .. "}"
+         local one = json.open(body)
+         json.release(one)
+         out[i] = json.open(body) == one
+       end
+       return out`,
+      [1, 16, 17, 1000],
+    );
+    expect(used).toEqual([true, true, false, false]);
+  });
 
   const kindOf = (value: unknown) => (value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value);
 

@@ -18,7 +18,7 @@ import { asRocky, must } from './rhel.js';
 const rpms = builtRpms();
 const images = builtImages();
 if (!rpms || !images)
-  console.warn('\n*** no bundle of rpms was made; build its parts first: test/kube/images && test/hosts/rpms ***\n');
+  console.warn('\n*** no bundle of rpms was made; build its parts first: test/kube/images && test/kube/packages ***\n');
 
 const shared = ['fs/inotify/max_user_instances', 'fs/inotify/max_user_watches', 'vm/max_map_count'];
 

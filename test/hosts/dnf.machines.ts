@@ -23,7 +23,7 @@ import { asRocky, asRocky10, must } from './rhel.js';
 const rpms = builtRpms();
 const images = builtImages();
 if (!rpms || !images)
-  console.warn('\n*** no dnf was asked; build its parts first: test/kube/images && test/hosts/rpms ***\n');
+  console.warn('\n*** no dnf was asked; build its parts first: test/kube/images && test/kube/packages ***\n');
 
 /** Values of this machine's kernel that its hosts share; they are put back. */
 const shared = ['fs/inotify/max_user_instances', 'fs/inotify/max_user_watches', 'vm/max_map_count'];

@@ -1,6 +1,6 @@
 /** GPUs of a test host: an nvidia-smi that plays a recording; boards on a bus; packages of a driver that is played. */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname } from 'node:path';
 import type { Host } from '../../src/world.js';
@@ -117,7 +117,8 @@ function pack(into: string, { name, depends, files = {}, postinst }: Deb): void 
     const runs = /bin\/|libexec|postinst/.test(path);
     writeFileSync(`${root}/${path}`, content, { mode: runs ? 0o755 : 0o644 });
   }
-  execFileSync('dpkg-deb', ['--root-owner-group', '-q', '-b', root, `${into}/${name}.deb`]);
+  execFileSync('dpkg-deb', ['--root-owner-group', '-b', root, `${into}/${name}.deb`], { stdio: 'pipe' });
+  rmSync(root, { recursive: true });
 }
 
 /**

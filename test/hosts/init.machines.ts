@@ -130,6 +130,25 @@ describe('three real hosts', () => {
     expect(await state()).toEqual(finished);
   });
 
+  it('doctor works in the middle of it, and says who is at work', async () => {
+    configuration('root');
+    await type('plan --accept-new-host-keys');
+    let asked: ReturnType<typeof type> | undefined;
+    const told = await type('init --yes', {
+      killAt: (text) => {
+        if (/small.folder/.test(text)) asked ??= type('doctor --json');
+        return false;
+      },
+    });
+    expect(told.code, told.text).toBe(allDoneHere);
+    const { text } = await asked!;
+    const { hosts, work } = JSON.parse(text) as { hosts: { reached: boolean }[]; work: object };
+    expect(hosts.map(({ reached }) => reached)).toEqual([true, true, true]);
+    expect(work).toMatchObject({ what: 'init', state: 'working' });
+    expect(await state()).toEqual(finished);
+    expect(JSON.parse((await type('doctor --json')).text)).toMatchObject({ work: null });
+  });
+
   it('two at once: one works, the other is told who', async () => {
     configuration('root');
     await type('plan --accept-new-host-keys');
@@ -150,5 +169,18 @@ describe('three real hosts', () => {
     expect(told.text).toMatch(/host-2 waits for host-1, before small.join/);
     const status = await type('status');
     expect(status.text).toMatch(/host-3 +● unreachable/);
+    const left = await type('reset --cluster default --yes');
+    expect(left.code, left.text).toBe(3);
+    expect(left.text).toContain('host-3 cannot be reached, so nothing was changed on any host.');
+    expect(left.text).toContain('deepseek-deploy reset --cluster default --yes --lost host-3');
+    const gone = await type('reset --cluster default --yes --lost host-3');
+    expect(gone.code, gone.text).toBe(0);
+    expect(gone.text).toContain('Nothing was undone on host-3.');
+    await three.hosts[2]!.powerOn();
+    await hosts[2]!.disconnect();
+    // Of host-3 nobody took anything away; whatever its package manager had begun is of no account here.
+    expect((await state()).slice(0, 2)).toEqual(['', '']);
+    expect((await on('ls -d /etc/dd-small 2>/dev/null'))[2]).toBe('/etc/dd-small\n');
+    expect((await type('status')).text).toContain('Nothing is deployed');
   });
 });

@@ -52,7 +52,18 @@ describe.skipIf(!built)('init over three hosts', () => {
 
   it('left alone', async () => {
     now = await stage(3);
-    well(await now.type('init --yes'), 'undisturbed');
+    const { type } = now;
+    let asked: Promise<Told> | undefined;
+    const told = await type('init --yes', {
+      killAt: (text) => {
+        if (text.includes('✔ host-1  The first control plane')) asked ??= type('doctor --json');
+        return false;
+      },
+    });
+    well(told, 'undisturbed');
+    const seen = JSON.parse((await asked!).text) as { hosts: { reached: boolean }[]; work: object };
+    expect(seen.hosts.every(({ reached }) => reached)).toBe(true);
+    expect(seen.work).toMatchObject({ what: 'init', state: 'working' });
     undisturbed = await portrait(now);
     expect(needless(journal())).toEqual([]);
     expect(undisturbed.length).toBeGreaterThan(500);

@@ -25,8 +25,11 @@ export const builtImages = (): string | undefined => where('images');
 /** The folder where `test/kube/packages` has put Debian packages; undefined when it has not finished. */
 export const builtPackages = (): string | undefined => where('packages');
 
-/** The folder where `test/hosts/rpms` has put signed rpms; undefined when it has not finished. */
-export const builtRpms = (): string | undefined => where('../hosts/rpms');
+/** The folder of signed rpms, packed now (40 s) where they are not; undefined without the Debian packages they are made of. */
+export function builtRpms(): string | undefined {
+  if (builtPackages() === undefined) return undefined;
+  return execFileSync(`${import.meta.dirname}/../hosts/rpms`, { encoding: 'utf8', stdio: 'pipe' }).trim();
+}
 
 /** The etcd we build, or Debian's (3.4 is enough for an API server alone). */
 export const etcdPath = where('part', 'etcd') ?? ['/usr/bin/etcd', '/usr/local/bin/etcd'].find(existsSync);

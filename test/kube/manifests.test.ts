@@ -1,6 +1,7 @@
 /** A real API server takes what we write, strictly, and says afterwards that nothing would change. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { calicoSettings } from '../../src/manifests/calico.js';
 import { flannel } from '../../src/manifests/flannel.js';
 import { dcgmExporter, devicePlugin } from '../../src/manifests/gpu.js';
 import { gpuOperator } from '../../src/manifests/gpu-operator.js';
@@ -11,6 +12,7 @@ import { builtPrograms, type ControlPlane, controlPlane, etcdPath } from './cont
 const programs = builtPrograms();
 const lists: readonly (readonly [string, readonly KubeObject[]])[] = [
   ['flannel', flannel({ podSubnet: '10.244.0.0/16', nftables: false })],
+  ['what calico is told', calicoSettings()],
   ['the device plugin', devicePlugin()],
   ['the DCGM exporter', dcgmExporter()],
   ['the GPU operator', gpuOperator()],

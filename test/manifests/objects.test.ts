@@ -1,5 +1,6 @@
 /** What holds for every object that we write; that the API server takes them is tried in test/kube. */
 import { describe, expect, it, test } from 'vitest';
+import { calicoSettings } from '../../src/manifests/calico.js';
 import { flannel } from '../../src/manifests/flannel.js';
 import { dcgmExporter, devicePlugin } from '../../src/manifests/gpu.js';
 import { gpuOperator } from '../../src/manifests/gpu-operator.js';
@@ -9,6 +10,7 @@ import { rookCluster } from '../../src/manifests/rook.js';
 
 const all: readonly (readonly [string, readonly KubeObject[]])[] = [
   ['flannel', flannel({ podSubnet: '10.10.0.0/16', nftables: false })],
+  ['calico', calicoSettings()],
   ['device plugin', devicePlugin()],
   ['DCGM exporter', dcgmExporter()],
   ['GPU operator', gpuOperator()],

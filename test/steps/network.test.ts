@@ -2,8 +2,9 @@
 import { expect, it } from 'vitest';
 import { merge } from '../../src/config/load.js';
 import { flannelName, flannelNamespace } from '../../src/manifests/flannel.js';
+import { show } from '../../src/plan/step.js';
 import type { Machine } from '../../src/steps/machine.js';
-import { networkFlannel } from '../../src/steps/network.js';
+import { networkCalico, networkFlannel } from '../../src/steps/network.js';
 import type { World } from '../../src/world.js';
 
 const { kubernetes } = merge(undefined, []).config;
@@ -38,4 +39,15 @@ it.each([
   ['the first of the newest state runs', true, set(2, pods(3, 1, 3, 2)), true],
 ])('%s', async (_, applied, sets, stands) => {
   expect(await networkFlannel.done(machine, cluster(applied, sets))).toBe(stands);
+});
+
+it('calico is told which address is meant before its pods begin', async () => {
+  const sources = { manifests: 'https://raw.example' };
+  const actions = await networkCalico.apply(
+    { cluster: { settings: kubernetes, sources, machines: [] } } as unknown as Machine,
+    cluster(false, ''),
+  );
+  const first = actions[0]!;
+  expect(first.kind === 'run' && first.command.stdin).toContain('"IP_AUTODETECTION_METHOD":"kubernetes-internal-ip"');
+  expect(actions.map(show)[2]).toMatch(/apply .*calico/);
 });

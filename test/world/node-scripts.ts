@@ -110,7 +110,7 @@ export const scripts: readonly (readonly [string, Script])[] = [
     },
   ],
   [
-    'dnf $5 $1 install -y',
+    'dnf $5 $lists install -y',
     ([, , asked], _, state) => {
       for (const one of asked!.split(' ')) installed(one, state);
       return {};

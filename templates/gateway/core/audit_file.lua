@@ -32,14 +32,14 @@ local function name()
 end
 
 local function write(text)
-  local line, mac = chains.line(file.chain, text)
-  local ok, err = sys.write(file.fd, line)
+  local line, size, mac = chains.bytes(file.chain, text)
+  local ok, err = sys.write(file.fd, line, size)
   if not ok then
     -- Half a line is no line.
     files.truncate(file.fd, file.size)
     return nil, err
   end
-  file.size = file.size + #line
+  file.size = file.size + size
   chains.took(file.chain, mac)
   return true
 end

@@ -19,12 +19,16 @@
 --   refusal                   core.reply
 local ffi = require "ffi"
 local base = require "resty.core.base"
+local clear = require "table.clear"
 local new = require "table.new"
 local sys = require "core.sys"
 
 local get_request = base.get_request
 local uintptr = ffi.typeof "uintptr_t"
 local live = {}
+-- Those that are over, emptied: a third of what a request left to the collector was its own table.
+local spare, spares = {}, 0
+local SPARES = 1024
 
 local M = {}
 
@@ -33,8 +37,13 @@ local function address(pointer)
 end
 
 function M.open(route, engine)
-  -- Room for all fields: an ordinary request has 35 of them, and a table that grows is made twice.
-  local req = new(0, 64)
+  local req
+  if spares > 0 then
+    req, spares = spare[spares], spares - 1
+  else
+    -- Room for all fields: an ordinary request has 35 of them, and a table that grows is made twice.
+    req = new(0, 64)
+  end
   req.route, req.engine, req.started = route, engine, sys.msec()
   req.attempts, req.asked_before, req.bytes = 0, 0, 0
   req.pointer = get_request()
@@ -56,6 +65,14 @@ end
 function M.lend(req)
   req.part = address(get_request())
   live[req.part] = req
+end
+
+--- Nobody holds it any more: nginx ends what still ran for a request before it lets us log it.
+function M.recycle(req)
+  if spares == SPARES then return end
+  clear(req)
+  spares = spares + 1
+  spare[spares] = req
 end
 
 function M.close()

@@ -90,22 +90,23 @@ function M.read_at(dir, name)
 end
 
 --- What a short write left over is written too: that tells why it was short.
-local function rest(fd, text, from)
+local function rest(fd, text, size, from)
   local bytes = ffi.cast("const char *", text)
-  while from < #text do
-    local n = tonumber(C.write(fd, bytes + from, #text - from))
+  while from < size do
+    local n = tonumber(C.write(fd, bytes + from, size - from))
     if n <= 0 then return nil, n < 0 and why() or "nothing was written" end
     from = from + n
   end
   return true
 end
 
---- All of it, by one write(2) as a rule, or a reason.
-function M.write(fd, text)
-  local n = tonumber(C.write(fd, text, #text))
-  if n == #text then return true end
+--- All of it, by one write(2) as a rule, or a reason. @param text a string, or `size` bytes in memory
+function M.write(fd, text, size)
+  size = size or #text
+  local n = tonumber(C.write(fd, text, size))
+  if n == size then return true end
   if n < 0 then return nil, why() end
-  return rest(fd, text, n)
+  return rest(fd, text, size, n)
 end
 
 --- Whether a process with this id exists (signal 0; EPERM counts as alive).

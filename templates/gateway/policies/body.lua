@@ -1,5 +1,6 @@
 -- The body, in memory only, as one JSON object. nginx has checked its size before us (413) and buffers as much as it
 -- allows, so a body that is not in memory is one we must not read: it would block the worker on a file.
+local collector = require "core.collector"
 local json = require "core.json"
 local reply = require "core.reply"
 local routes = require "core.routes"
@@ -15,10 +16,20 @@ local function access(req, settings)
   local doc, err = json.open(body)
   if not doc then return reply.refusal(400, "invalid_json", "The request body is not a JSON object: " .. err .. ".") end
   req.body_bytes = #body
+  collector.saw(#body)
   if settings.audit_content then req.body = body end
   req.doc, req.given = doc, doc
   req.fields = doc.values
   req.stream = doc.values.stream == true
 end
 
-return { access = access, engine = true }
+--- What the caller wrote has been answered.
+local function done(req)
+  local given = req.given
+  if not given then return end
+  if req.doc ~= given then json.release(req.doc) end
+  req.doc, req.given, req.fields = nil, nil, nil
+  json.release(given)
+end
+
+return { access = access, done = done, engine = true }

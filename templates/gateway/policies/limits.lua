@@ -74,10 +74,26 @@ local function prompt(req)
 end
 
 --- What more than a whole limit would cost counts as all of it: an estimate refuses nobody for ever.
-local function costs_of(req, plan, limits)
-  local costs, tokens = new(#plan, 0), plan.tokens and prompt(req) + longest_answer(req, limits.reserveTokens) or 0
+local function costs_of(req, plan, limits, costs)
+  local tokens = plan.tokens and prompt(req) + longest_answer(req, limits.reserveTokens) or 0
   for i = 1, #plan do costs[i] = plan[i].of == "tokens" and min(tokens, plan[i].share) or 1 end
-  return costs
+end
+
+-- What requests took, given back and forgotten here; Redis' client holds on to its own.
+local spare, spares = {}, 0
+local SPARES = 1024
+
+local function taking(plan)
+  local taken = spare[spares]
+  if taken then spares = spares - 1 else taken = { costs = new(8, 0) } end
+  taken.plan, taken.date, taken.client, taken.member, taken.events = plan, date(), nil, nil, nil
+  return taken
+end
+
+local function give_up(taken)
+  if taken.client or spares == SPARES then return end
+  spares = spares + 1
+  spare[spares] = taken
 end
 
 --- As OpenAI writes it: 20ms, 1s, 6m0s, 1h0m0s.
@@ -148,7 +164,8 @@ local function access(req, settings)
   if not settings.limits then return end
   local plan = plan_of(settings, req.key)
   if #plan == 0 then return end
-  local taken = { plan = plan, costs = costs_of(req, plan, settings.limits), date = date() }
+  local taken = taking(plan)
+  costs_of(req, plan, settings.limits, taken.costs)
   local fits, out = take(taken, settings.limit_client)
   if fits then req.taken = taken end
   local alone = not taken.client
@@ -185,6 +202,8 @@ local function done(req)
   for i = 1, #plan do more[i] = plan[i].of == "tokens" and tokens and tokens - more[i] or 0 end
   if taken.client then return far.settle(taken.client, plan, more, taken.member, taken.date) end
   near.settle(plan, more, sys.msec(), taken.date)
+  req.taken = nil
+  give_up(taken)
 end
 
 return { compile = compile, access = access, chunk = chunk, done = done, engine = true }

@@ -11,8 +11,14 @@ export const operatorNamespace = 'gpu-operator';
 export const operatorName = 'gpu-operator';
 /** The operator acts by one policy only. */
 export const policyName = 'cluster-policy';
-/** What the operator brings by our policy, by the names that it gives. */
 export const operatorPlugin = 'nvidia-device-plugin-daemonset';
+/** The DaemonSets that it brings by our policy, by the names that it gives them. */
+export const operands = [
+  operatorPlugin,
+  'nvidia-operator-validator',
+  'gpu-feature-discovery',
+  'nvidia-dcgm-exporter',
+] as const;
 
 /** The operator, and what checks driver, runtime, plugin and CUDA on each node. */
 const image = `nvcr.io/nvidia/gpu-operator:${versions.gpuOperator}`;

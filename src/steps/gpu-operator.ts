@@ -3,6 +3,7 @@ import { UserError } from '../errors.js';
 import { devicePluginImage } from '../manifests/gpu.js';
 import {
   clusterPolicy,
+  operands,
   operatorName,
   operatorNamespace,
   gpuOperator as operatorObjects,
@@ -29,8 +30,8 @@ const features: readonly Workload[] = [
 ];
 
 /**
- * What the operator says of itself. It tells nothing newer until it has looked again: so the plugin that it brought is
- * asked for its version, too.
+ * What the operator says of itself. It tells nothing newer until it has looked again: so what it brought is looked at,
+ * too, and the plugin for its version.
  */
 const asks = [
   ['-n', operatorNamespace, 'get', `${policyKind}/${policyName}`, `daemonset.apps/${operatorPlugin}`],
@@ -39,9 +40,12 @@ const asks = [
 const why = ['get', policyKind, policyName, '-o', 'jsonpath={.status.conditions[*].message}'];
 
 async function isReady(world: World): Promise<boolean> {
-  const { stdout } = await world.host.run(kubectl(asks));
+  const [{ stdout }, ...run] = await Promise.all([
+    world.host.run(kubectl(asks)),
+    ...operands.map((name) => isRolledOut(workload(`daemonset/${name}`), world)),
+  ]);
   const [state, image] = stdout.split('\n');
-  return state === 'ready' && image === devicePluginImage;
+  return state === 'ready' && image === devicePluginImage && run.every(Boolean);
 }
 
 const untilReady: Action = {

@@ -4,7 +4,7 @@ import { needsOf } from '../../src/bundle/needs.js';
 import { merge } from '../../src/config/load.js';
 import { manifests } from '../../src/install/pins.js';
 import { devicePluginImage } from '../../src/manifests/gpu.js';
-import { clusterPolicy, gpuOperator as operatorObjects } from '../../src/manifests/gpu-operator.js';
+import { clusterPolicy, operands, gpuOperator as operatorObjects } from '../../src/manifests/gpu-operator.js';
 import { documentsOf, imagesIn, type KubeObject } from '../../src/manifests/object.js';
 import { perform } from '../../src/plan/perform.js';
 import { show } from '../../src/plan/step.js';
@@ -38,6 +38,7 @@ class Api {
   /** Of an operator that somebody else installed. */
   foreign = false;
   version = devicePluginImage;
+  brought = operands.map((name) => ({ kind: 'DaemonSet', metadata: { name, namespace: 'gpu-operator' } }));
   state = 'ready';
 
   has = (kind: string, name: string): boolean => this.objects.has(keyOf(kind, name));
@@ -78,9 +79,9 @@ class Api {
 
   private offers = (): boolean =>
     this.has('daemonset', 'nvidia-device-plugin') || this.has('clusterpolicy', 'cluster-policy');
-  /** All of them run. */
+  /** All of them run, and what the operator brings, once it has. */
   private workloads = (): string =>
-    [...this.objects.values()]
+    [...this.objects.values(), ...(this.has('clusterpolicy', 'cluster-policy') ? this.brought : [])]
       .filter(({ kind }) => /^(Deployment|DaemonSet)$/.test(kind))
       .map(({ kind, metadata }) => {
         const replicas = kind === 'Deployment' ? '1' : '';
@@ -214,6 +215,7 @@ describe('ready', () => {
   it.each([
     ['as the operator says', {}, true],
     ['not yet', { state: 'notReady' }, false],
+    ['of a part that it has not brought yet', { brought: [] }, false],
     ['of a plugin that it has not renewed yet', { version: 'nvcr.io/nvidia/k8s-device-plugin:v0.19.0' }, false],
   ])('%s', async (_, is, ready) => {
     const api = new Api();

@@ -8,7 +8,7 @@ import { programs } from '../../src/install/programs.js';
 import { type Sources, sourcesOf } from '../../src/install/sources.js';
 import { flannelName, flannelNamespace } from '../../src/manifests/flannel.js';
 import { dcgmName, devicePluginImage, devicePluginName } from '../../src/manifests/gpu.js';
-import { operatorName, operatorNamespace } from '../../src/manifests/gpu-operator.js';
+import { operands, operatorName, operatorNamespace } from '../../src/manifests/gpu-operator.js';
 import { localPathName, localPathNamespace } from '../../src/manifests/local-path.js';
 import { nodeFeatureMaster, nodeFeatureWorker } from '../../src/manifests/node-features.js';
 import { rookNamespace } from '../../src/manifests/rook.js';
@@ -78,7 +78,7 @@ const sets: readonly Workload[] = [
   { namespace: 'kube-system', name: 'calico-node' },
   { namespace: 'kube-system', name: devicePluginName },
   { namespace: 'kube-system', name: dcgmName },
-  { namespace: operatorNamespace, name: nodeFeatureWorker },
+  ...[nodeFeatureWorker, ...operands].map((name) => ({ namespace: operatorNamespace, name })),
 ];
 const deployments: readonly Workload[] = [
   { namespace: 'kube-system', name: 'coredns' },

@@ -30,6 +30,8 @@ export interface Load {
   /** Requests a second that are aimed at, evenly spread at random; absent: as fast as it goes. */
   readonly rate?: number;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Where wrk runs. Default 1, the servers being on 0. */
+  readonly core?: number;
 }
 
 /** Microseconds that the processes were on a CPU, and how many of them in user mode (counted in ticks of 10 ms). */
@@ -74,11 +76,10 @@ function done(summary, latency)
 end`;
 }
 
-/** wrk stays on core 1. */
 async function measure(server: Server, load: Load, file: string): Promise<Figure> {
   const before = await onCpu(server.workers);
   const args = ['-t1', `-c${load.connections}`, `-d${load.seconds}s`, '-s', file, server.url];
-  const { stdout } = await run('taskset', ['-c', '1', 'wrk', ...args]);
+  const { stdout } = await run('taskset', ['-c', String(load.core ?? 1), 'wrk', ...args]);
   const after = await onCpu(server.workers);
   const [requests, duration, p50, p99, mean, bad] = /FIGURES (.*)/.exec(stdout)![1]!.split(' ').map(Number) as number[];
   const cpu = (after.all - before.all) / requests!;

@@ -11,6 +11,7 @@ import { compare, type Figure, inTurn, type Load, median, print } from './gatewa
 import { portkey, portkeyHeaders } from './gateway-portkey.js';
 import {
   added,
+  bare,
   everything,
   gateway,
   grpcEngine,
@@ -91,6 +92,20 @@ const tls: Section = async (setting) => {
   } finally {
     await home.remove();
   }
+};
+
+/**
+ * All on one core. With two, the faster server keeps the other core busy, while the slower one pays for waking it with
+ * each answer (8 us here): what stands here is its own work.
+ */
+const core: Section = async ({ nginx, use, load }) => {
+  const engine = await use(bare('engine', on(0, await build('debian')), `return 200 '${answer}';`));
+  const port = Number(new URL(engine.url).port);
+  const servers = [
+    await use(proxied('bare proxy_pass', nginx, port)),
+    await use(gateway('gateway, all policies', everything(port), { nginx })),
+  ];
+  await compare('Engine and load on the same core: CPU a request', servers, { ...load, core: 0, bodies: small });
 };
 
 /** How much later the p50 and p99 of one are than the other's, round by round. */
@@ -234,6 +249,7 @@ const peers: Section = async (setting) => {
 export const sections: Readonly<Record<string, Section>> = {
   policies,
   sizes,
+  core,
   tls,
   half,
   cache,

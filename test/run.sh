@@ -62,8 +62,7 @@ echo "== a control plane"
 npm run test:kube --silent
 if why=$(test/hosts/can); then
   echo "== real hosts, over ssh"
-  # A package mirror that stumbles once is no fault of ours.
-  npm run test:hosts --silent || npm run test:hosts --silent
+  npm run test:hosts --silent
 else
   skipped "real hosts, over ssh: $why"
 fi

@@ -21,40 +21,39 @@ const objects = ({ machines, settings }: Cluster) =>
       .map(({ name }) => ({ name, devices: settings.storageDevices[name] ?? [] })),
   );
 
-const phase = async (world: World): Promise<string> =>
-  (
-    await world.host.run(
-      kubectl([
-        '-n',
-        rookNamespace,
-        'get',
-        'cephcluster',
-        'rook-ceph',
-        '-o',
-        'jsonpath={.status.phase}: {.status.message}',
-      ]),
-    )
-  ).stdout.trim();
+const path = '{.metadata.generation} {.status.observedGeneration} {.status.phase}: {.status.message}';
+const cephCommand = kubectl(['-n', rookNamespace, 'get', 'cephcluster', 'rook-ceph', '-o', `jsonpath=${path}`]);
 
-const isReady = (words: string): boolean => words.startsWith('Ready:');
+/**
+ * Whether it is ready in its newest state, else its operator's words. A new state of a cluster that is ready leaves it
+ * "Ready" until its operator looks; with "Ready" it notes which state it has seen (rook, ceph/controller/conditions.go).
+ */
+export function readCeph(stdout: string): true | string {
+  const [, generation, seen, words = ''] = /^(\d+) (\d*) ([\s\S]*?)\s*$/.exec(stdout) ?? [];
+  const stale = seen !== '' && Number(seen) < Number(generation);
+  if (words.startsWith('Ready:')) return stale ? '' : true;
+  return words === ':' ? '' : words;
+}
+
+const cephNow = async ({ host }: World): Promise<true | string> => readCeph((await host.run(cephCommand)).stdout);
 
 const untilCeph: Action = {
   kind: 'wait',
   what: say('Ceph', 'Ceph'),
   timeoutMs: 30 * 60_000,
   until: async (world) => {
-    const words = await phase(world);
-    return isReady(words) || say(words || 'not begun yet', words || '尚未开始');
+    const now = await cephNow(world);
+    return now === true || say(now || 'not begun yet', now || '尚未开始');
   },
 };
 
 async function isThere(cluster: Cluster, world: World): Promise<boolean> {
   const [ready, applied, ...pinned] = await Promise.all([
-    phase(world).then(isReady),
+    cephNow(world),
     areApplied(objects(cluster), world),
     ...parts.map((part) => isPinnedApplied(part, world)),
   ]);
-  return ready && applied && !pinned.includes(false);
+  return ready === true && applied && !pinned.includes(false);
 }
 
 export const storageRook: NodeStep = {

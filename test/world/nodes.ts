@@ -136,7 +136,7 @@ function kubectl(words: Words, stdin: string, shared: Shared): Reply {
     return {};
   }
   if (words[0] === 'diff') return { code: parts.every((part) => shared.applied.has(part)) ? 0 : 1 };
-  if (words.includes('cephcluster')) return { stdout: 'Ready: Cluster created successfully' };
+  if (words.includes('cephcluster')) return { stdout: '1 1 Ready: Cluster created successfully' };
   return undefined;
 }
 

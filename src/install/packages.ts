@@ -47,13 +47,14 @@ get "$@" || { apt-get $5 update -o DPkg::Lock::Timeout=600; get "$@"; }
 [ -z "$4" ] || apt-mark hold $4`;
 
 // The same; $4: the repository whose packages are kept out of upgrades. dnf believes its lists for two days: what it does
-// not find in them is looked for once more, in new ones.
+// not find in them is looked for once more, in new ones. Not --allowerasing: podman would go with the runc whose place
+// containerd.io takes.
 export const dnfInstall = `set -eu
 mkdir -p -m 700 "\${1%/*}"
 for name in $2; do rpm -q --quiet --whatprovides "$name" || echo "$name" >>"$1"; done
 said=$(mktemp); trap 'rm -f "$said"' EXIT
 lists=
-until dnf $5 $lists install -y --setopt=install_weak_deps=False --allowerasing \${4:+"--disableexcludes=$4"} $3 2>"$said"; do
+until dnf $5 $lists install -y --setopt=install_weak_deps=False \${4:+"--disableexcludes=$4"} $3 2>"$said"; do
   [ -z "$lists" ] && grep -qE 'Unable to find a match|nothing provides|Status code: 404' "$said" || { cat "$said" >&2; exit 1; }
   lists=--refresh
 done`;
@@ -183,6 +184,20 @@ export function installFailed(id: string, host: string): (result: Result) => Use
           `${host}：其他软件包管理器占用锁超过十分钟。`,
         ),
         { hint: say('See who: ps -ef | grep -E "apt|dpkg|dnf"', '查看占用者：ps -ef | grep -E "apt|dpkg|dnf"') },
+      );
+    }
+    const [, inTheWay] = /problem with installed package (\S+)/.exec(said) ?? [];
+    if (inTheWay !== undefined) {
+      return new UserError(
+        id,
+        say(`${host}: ${inTheWay} stands in the way:\n${said}`, `${host}：与已安装的 ${inTheWay} 冲突：\n${said}`),
+        {
+          exit: 'unready',
+          hint: say(
+            `When nobody needs it there: dnf remove ${inTheWay}. The same command carries on from here.`,
+            `若该主机不再需要它：dnf remove ${inTheWay}。再次运行同一命令即可继续。`,
+          ),
+        },
       );
     }
     return new UserError(

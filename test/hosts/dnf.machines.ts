@@ -40,6 +40,16 @@ kubectl 1.36.4
 cri-tools 1.36.0
 kubernetes-cni 1.8.0`;
 
+// A podman that needs runc, as they are on hosts where people run containers.
+const stubs = `mkdir -p /srv/stubs && cd /srv/stubs
+for name in runc podman; do
+  printf 'Name: %s\\nVersion: 1\\nRelease: 1\\nSummary: x\\nLicense: x\\nAutoReqProv: no\\n' $name >$name.spec
+  [ $name = runc ] || echo 'Requires: runc' >>$name.spec
+  printf '%%description\\nx\\n%%files\\n' >>$name.spec
+  rpmbuild -bb --quiet --define "_topdir $PWD" --define "_rpmdir $PWD" --define '_rpmfilename %{NAME}.rpm' $name.spec
+done
+dnf -y -q --disablerepo='*' --nogpgcheck install ./runc.rpm ./podman.rpm`;
+
 // What a reset may not leave.
 const leftScript = `rpm -qa --qf '%{NAME}\\n' | grep -xE 'kube.*|cri-tools|containerd.io'
 rpm -q gpg-pubkey --qf '%{SUMMARY}\\n' | grep vendor
@@ -204,8 +214,22 @@ ${lines.join('\n')}
     );
   });
 
+  it('keep a podman that would go with its runc; a runc alone makes room', async () => {
+    const [host] = hosts;
+    const one = repository('docker', '9');
+    await must(host, stubs);
+    const containerd = [{ name: 'containerd.io', version: '2.3.*' }];
+    const refused = await get(host, containerd, one);
+    const error = installFailed('x', 'host-1')(refused);
+    expect([error.exit, error.text.en]).toEqual(['unready', expect.stringContaining('podman-1-1')]);
+    expect(await must(host, 'rpm -q --qf "%{NAME} " runc podman')).toBe('runc podman');
+    await must(host, 'dnf -y -q remove podman --noautoremove');
+    const taken = await get(host, containerd, one);
+    expect(taken.code, taken.stderr).toBe(0);
+    expect(await must(host, 'rpm -q runc || true')).toMatch(/not installed/);
+  });
+
   it('take the driver of its branch: a stream in 9, whatever stood before; a lock in 10', async () => {
-    await must(hosts[0], 'true');
     await Promise.all(
       hosts.map(async (host) => {
         const version = release(host);

@@ -37,6 +37,19 @@ test('a failure is told as what it is', () => {
   const failed = (stderr: string) => installFailed('x.install', 'gpu-1')({ code: 100, stdout: '', stderr });
   expect(failed("E: Failed to fetch https://x/y  Could not resolve 'x'").exit).toBe('network');
   expect(failed('E: Could not get lock /var/lib/dpkg/lock-frontend.').text.en).toContain('lock for ten minutes');
+  // As dnf 4.14 says it of a podman whose runc would go.
+  const podman = failed(`Error:
+ Problem: package containerd.io-2.3.4-1.el9.x86_64 conflicts with runc provided by runc-1.2-1.x86_64
+  - package podman-1.2-1.x86_64 requires runc, but none of the providers can be installed
+  - problem with installed package podman-1.2-1.x86_64`);
+  expect([podman.exit, podman.hint?.en]).toEqual([
+    'unready',
+    expect.stringContaining('dnf remove podman-1.2-1.x86_64'),
+  ]);
+  const key = failed(
+    "Error: Failed to download metadata for repo 'x': repomd.xml GPG signature verification error: Bad",
+  );
+  expect([key.exit, key.text.en]).toEqual(['failed', expect.stringContaining('GPG signature')]);
   expect(failed("E: Version '9-*' for 'kubelet' was not found").text.en).toContain("'9-*' for 'kubelet'");
 });
 

@@ -92,6 +92,21 @@ describe('is refused, and no host is touched', () => {
     expect(await refused(one, `${init} --bundle b`, 2)).toContain('has format 0');
   });
 
+  it('for another target', async () => {
+    const one = await withBundle({ target: 'local' });
+    const text = await refused(one, `${init} --bundle b --bundle-key ${one.key}`, 2);
+    expect(text).toContain('was made for the target local, not kubernetes');
+    expect(Object.values(one.hosts).flatMap(({ ran }) => ran)).toEqual([]);
+  });
+
+  it('whose weights were left behind', async () => {
+    const files = [{ path: 'a.safetensors', bytes: 3, sha256: 'f'.repeat(64) }];
+    const one = await withBundle({ weights: [{ id: 'm', form: 'safetensors', from: '', files }] });
+    const text = await refused(one, `${init} --bundle b --bundle-key ${one.key}`, 6);
+    expect(text).toContain('/work/b.weights/m/a.safetensors is not there');
+    expect(Object.values(one.hosts).flatMap(({ ran }) => ran)).toEqual([]);
+  });
+
   it('for another system: each host says which', async () => {
     const one = await withBundle({}, { os: { a: 'ID=ubuntu\nVERSION_ID="24.04"\nPRETTY_NAME="Ubuntu 24.04"\n' } });
     const text = await refused(one, `${init} --bundle b --bundle-key ${one.key}`, 3);

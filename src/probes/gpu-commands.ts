@@ -58,12 +58,15 @@ export const gpuQuestions: readonly GpuQuestion[] = [
 
 const migOn = (known: Understood | undefined): boolean => known?.picture.gpus.some((gpu) => gpu.mig?.mode) ?? false;
 
+/** Which GPUs there are, and no more. */
+export const gpusOnly = gpuQuestions.filter(({ id }) => id === 'gpu.query');
+
 /** Asks what is worth asking; `last` is the answer of the one before. */
-export async function askGpus(host: Host): Promise<Section[]> {
+export async function askGpus(host: Host, questions = gpuQuestions): Promise<Section[]> {
   const sections: Section[] = [];
   let first: Result | undefined;
   let last: Result | undefined;
-  for (const question of gpuQuestions) {
+  for (const question of questions) {
     const known = understoodIn(sections);
     const judged = question.id === 'gpu.kernel-log' ? first : last;
     if (!question.when(known, judged) || (last?.code === 127 && question.id !== 'gpu.query')) continue;

@@ -1,9 +1,9 @@
 /** Everything that is asked of a host, and the facts that the answers add up to. */
 import { show } from '../command.js';
-import type { World } from '../world.js';
+import type { Host, World } from '../world.js';
 import { type Cgroup, cgroup } from './cgroup.js';
 import type { Gpu } from './gpu.js';
-import { askGpus, understoodIn } from './gpu-commands.js';
+import { askGpus, gpuQuestions, gpusOnly, understoodIn } from './gpu-commands.js';
 import { type PciDevice, pciScript, readPciDevices } from './pci.js';
 import { type Port, ports } from './ports.js';
 import { ask, type Probe, type Section, script } from './probe.js';
@@ -110,21 +110,22 @@ function memoryBound(memory: Memory | undefined, group: Cgroup | undefined): { m
   return bound === undefined ? {} : { memoryMiB: bound };
 }
 
-/** What a plan is made on. */
-export const planProbes: readonly Probe<unknown>[] = [os, kernel, virtualization, cgroup, cpu, memory, pci];
-
-/** Runs every probe: those that cannot hang one another at once, nvidia-smi's beside them in a row. */
-export async function askHost(
-  world: Pick<World, 'host' | 'places'>,
-  probes = hostProbes(world.places),
-): Promise<Section[]> {
+/** Runs the probes: those that cannot hang one another at once, nvidia-smi's beside them in a row. */
+async function askAll(host: Host, probes: readonly Probe<unknown>[], ofGpus = gpuQuestions): Promise<Section[]> {
   const questions = probes.map(async ({ id, command }) => {
-    const result = await ask(world.host, command);
+    const result = await ask(host, command);
     return { id, line: show(command), result };
   });
-  const [plain, gpus] = await Promise.all([Promise.all(questions), askGpus(world.host)]);
+  const [plain, gpus] = await Promise.all([Promise.all(questions), askGpus(host, ofGpus)]);
   return [...plain, ...gpus];
 }
+
+export const askHost = ({ host, places }: Pick<World, 'host' | 'places'>): Promise<Section[]> =>
+  askAll(host, hostProbes(places));
+
+/** What a plan is made on. */
+export const askForPlan = (host: Host): Promise<Section[]> =>
+  askAll(host, [os, kernel, virtualization, cgroup, cpu, memory, pci], gpusOnly);
 
 /** What this machine is; read-only, needs no root, and says nothing about what it could not see. */
 export async function probeHost(world: Pick<World, 'host' | 'places'>): Promise<HostFacts> {

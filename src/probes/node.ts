@@ -1,7 +1,7 @@
 /** A host as a node of a cluster: everything that is asked of it beyond what it is, and the facts of the answers. */
 import { type Command, show } from '../command.js';
 import type { Clock, Host, World } from '../world.js';
-import { askHost, type HostFacts, planProbes, readHost } from './host.js';
+import { askForPlan, askHost, type HostFacts, readHost } from './host.js';
 import { api, objects, said } from './node-cluster.js';
 import { identity, timeSync } from './node-identity.js';
 import { driver, kernelLog, modules, swap, sysctls } from './node-kernel.js';
@@ -91,12 +91,9 @@ export async function askNode(world: Asker): Promise<Section[]> {
 }
 
 /** What it is and where it is, and no more: a plan is made on that. Root is reached. */
-export async function askPlace({ host, places }: Pick<World, 'host' | 'places'>): Promise<Section[]> {
+export async function askPlace({ host }: Pick<World, 'host'>): Promise<Section[]> {
   const id = 'node.machine';
-  const [base, result] = await Promise.all([
-    askHost({ host, places }, planProbes),
-    ask(host, together({ addresses, routes }, true)),
-  ]);
+  const [base, result] = await Promise.all([askForPlan(host), ask(host, together({ addresses, routes }, true))]);
   return [...base, { id, line: id, result }, end];
 }
 

@@ -58,8 +58,9 @@ describe.skipIf(!rpms || !images)('a host with dnf and without a network', () =>
   const kernel = new Map(shared.map((name) => [name, readFileSync(`/proc/sys/${name}`, 'utf8')]));
 
   const configuration = (mirrors: string): string => {
-    const { name, target } = two.hosts[1]!;
-    const { address, identityFile } = target();
+    const machine = two.hosts[1]!;
+    const { name } = machine;
+    const { address, identityFile } = machine.target();
     return `version: 1
 target: kubernetes
 kubernetes: {allowCgroupV1: true, docker: false, storage: none}

@@ -107,7 +107,7 @@ hosts:
       find / -xdev -name '*deepseek-deploy*' -not -path '/proc/*' -not -path '/var/lib/deepseek-deploy*'
       ls -d /etc/kubernetes/*.conf /etc/kubernetes/manifests/* /etc/cni/net.d /var/lib/etcd/member 2>/dev/null
       ip -o link | grep -E ': (cni0|flannel)'
-      pgrep -l 'kubelet|containerd|etcd|kube-|flanneld'
+      ps -eo comm= | grep -E '^(kubelet|containerd|etcd|kube-.*|flanneld)$'
       exit 0`;
     for (const machine of two.hosts) {
       const { stdout } = await ssh.host(machine.target()).run({ argv: ['sh', '-c', left], timeoutMs: 60_000 });

@@ -129,7 +129,7 @@ describe.skipIf(!packages || !images)('three bare hosts', () => {
     well(told, 'reset');
     const left = `dpkg-query -W -f '\${Package}\n' | grep -xE 'kube.*|cri-tools|containerd.io'
 ls -d /etc/kubernetes/*.conf /etc/kubernetes/manifests/* /etc/cni/net.d /var/lib/etcd/member 2>/dev/null
-pgrep -l 'kubelet|containerd|etcd|kube-|flanneld'; exit 0`;
+ps -eo comm= | grep -E '^(kubelet|containerd|etcd|kube-.*|flanneld)$'; exit 0`;
     expect(await on(left)).toEqual(['', '', '']);
     expect((await type('status')).text).toContain('Nothing is deployed');
   }, 900_000);

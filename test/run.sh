@@ -11,7 +11,8 @@ wanted=(nginx:nginx /usr/lib/nginx/modules/ngx_http_lua_module.so:libnginx-mod-h
 # Without root there are no real hosts.
 if [ "$(id -u)" = 0 ]; then
   wanted+=(systemd-nspawn:systemd-container debootstrap:debootstrap iptables:iptables ip:iproute2 etcd:etcd-server
-    mkfs.ext4:e2fsprogs mkfs.btrfs:btrfs-progs rpmbuild:rpm createrepo_c:createrepo-c)
+    mkfs.ext4:e2fsprogs mkfs.btrfs:btrfs-progs rpmbuild:rpm createrepo_c:createrepo-c
+    gcc:gcc pkg-config:pkg-config /usr/include/seccomp.h:libseccomp-dev)
 fi
 
 there() {

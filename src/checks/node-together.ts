@@ -155,6 +155,32 @@ const ranges = nodeCheck<Survey>(
       : 'well',
 );
 
+/** etcd decides by a majority: an even number stands no more failures than one less, and has one more that can fail. */
+const controlPlanes = nodeCheck<Survey>(
+  'hosts.control-planes',
+  'fail',
+  say('The control planes are odd in number', '控制平面数量为奇数'),
+  ({ nodes }) => {
+    const them = nodes.filter(isControlPlane);
+    if (them.length === 0) return 'aside';
+    if (them.length % 2 === 1) return 'well';
+    const stands = them.length / 2 - 1;
+    const { en, zh } = listed(them.map(({ name }) => name));
+    return {
+      // One that was lost is no reason to call the rest broken.
+      ...(them.some(({ facts }) => facts.membership?.joined === false) ? {} : { severity: 'warn' as const }),
+      found: say(
+        `${them.length} control planes (${en}): etcd wants ${them.length - stands} of them, so the cluster stands the loss of ${stands}, as with ${them.length - 1}`,
+        `有 ${them.length} 个控制平面（${zh}）：etcd 需要其中 ${them.length - stands} 个，集群只能承受 ${stands} 个失效，与 ${them.length - 1} 个时相同`,
+      ),
+      hint: say(
+        'Take one or three: give the role control-plane to one host more (all new ones in one go), or to one less.',
+        '请使用一个或三个：为另一台主机添加 control-plane 角色（新增的须一次加入），或减少一台。',
+      ),
+    };
+  },
+);
+
 export const togetherChecks: readonly NodeCheck<Survey>[] = [
   hostname,
   machineId,
@@ -162,5 +188,6 @@ export const togetherChecks: readonly NodeCheck<Survey>[] = [
   mac,
   clock,
   cluster,
+  controlPlanes,
   ranges,
 ];

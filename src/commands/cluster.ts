@@ -1,6 +1,7 @@
 /** What the verbs of a cluster share: their flags, the way to the hosts, and the work under both locks. */
 import type { Bundle } from '../bundle/open.js';
 import type { Config } from '../config/config.js';
+import type { MachineConfig } from '../config/hosts.js';
 import { UserError } from '../errors.js';
 import { bundleOf } from '../fleet/bundle.js';
 import { type Gathered, gather, withFleet } from '../fleet/gather.js';
@@ -11,6 +12,7 @@ import { allLanesDone, applyLanes, type Lane } from '../plan/lanes.js';
 import { locked } from '../plan/lock.js';
 import { say } from '../say.js';
 import type { Machine } from '../steps/machine.js';
+import type { ClusterRecord } from '../targets/cluster-record.js';
 import type { Input, Option } from '../verb.js';
 import type { World } from '../world.js';
 
@@ -60,12 +62,23 @@ export const hostOptions: readonly Option[] = [
   },
 ];
 
-/** Only these hosts are spoken to: others may be gone for good. */
-export const only = (config: Config, names: readonly string[]): Config => ({
+type Recorded = ClusterRecord['machines'][number];
+
+const bare = ({ address, roles }: Recorded): MachineConfig => ({
+  ...{ address, roles, port: undefined, user: undefined, identityFile: undefined, bastion: undefined },
+});
+
+/**
+ * Only these hosts are spoken to, the first control plane of them for the cluster: others may be gone for good. One that
+ * the file names no more is reached where it was.
+ */
+export const only = (config: Config, machines: readonly Recorded[]): Config => ({
   ...config,
   hosts: {
     ...config.hosts,
-    machines: Object.fromEntries(Object.entries(config.hosts.machines).filter(([name]) => names.includes(name))),
+    machines: Object.fromEntries(
+      machines.map((machine) => [machine.name, config.hosts.machines[machine.name] ?? bare(machine)]),
+    ),
   },
 });
 

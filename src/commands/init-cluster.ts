@@ -9,7 +9,7 @@ import { lanesOf, planningLanesOf } from '../fleet/work.js';
 import { planLanes } from '../plan/lanes.js';
 import { say, type Text } from '../say.js';
 import { table } from '../table.js';
-import { type ClusterRecord, recordCluster } from '../targets/cluster-record.js';
+import { type ClusterRecord, readCluster, recordCluster } from '../targets/cluster-record.js';
 import type { Wish } from '../targets/decide.js';
 import type { RememberedWish } from '../targets/deployment.js';
 import { askHosts } from '../targets/guide-hosts.js';
@@ -87,15 +87,13 @@ function tellLeft(before: ClusterRecord | undefined, { machines }: Gathered, wor
     );
 }
 
-export const record = ({ cluster, machines }: Gathered, wish: RememberedWish, world: World): Promise<boolean> =>
-  recordCluster(
-    {
-      name: cluster.name,
-      machines: machines.map(({ name, address, roles }) => ({ name, address, roles })),
-      wish,
-    },
-    world,
-  );
+/** Hosts that are no longer named stay in it until they are removed: they are still part of the cluster. */
+export async function record({ cluster, machines }: Gathered, wish: RememberedWish, world: World): Promise<boolean> {
+  const named = machines.map(({ name, address, roles }) => ({ name, address, roles }));
+  const before = (await readCluster(world))?.machines ?? [];
+  const left = before.filter(({ name }) => !named.some((machine) => machine.name === name));
+  return recordCluster({ name: cluster.name, machines: [...named, ...left], wish }, world);
+}
 
 function next(world: World): void {
   const { ui } = world;

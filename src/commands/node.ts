@@ -2,8 +2,10 @@ import type { Config } from '../config/config.js';
 import type { Plain } from '../config/load.js';
 import { settingsOf } from '../config/settings.js';
 import { UserError } from '../errors.js';
+import { forgetMember, quorumWithout } from '../fleet/etcd.js';
 import type { Gathered } from '../fleet/gather.js';
 import { deleteOf, drainOf } from '../fleet/leave.js';
+import { whoAnswers } from '../fleet/speaker.js';
 import { undoLanesOf } from '../fleet/work.js';
 import { hostJournal } from '../plan/journal.js';
 import type { Lane } from '../plan/lanes.js';
@@ -80,8 +82,14 @@ async function known(input: Input, world: World): Promise<{ name: string; record
   });
 }
 
-const firstName = ({ machines }: ClusterRecord): string =>
-  machines.find(({ roles }) => roles.includes('control-plane'))!.name;
+type Recorded = ClusterRecord['machines'][number];
+
+const isControlPlane = ({ roles }: Recorded): boolean => roles.includes('control-plane');
+
+async function speakerOf(config: Config, planes: readonly Recorded[], world: World): Promise<Recorded> {
+  const name = await whoAnswers(only(config, planes), world);
+  return planes.find((one) => one.name === name)!;
+}
 
 function firstLane(
   { fleet, machines }: Gathered,
@@ -105,7 +113,8 @@ const drain: Verb = {
       input,
       world,
     );
-    return withHosts(only(config, [firstName(record)]), input, world, async (gathered) => {
+    const asked = await speakerOf(config, record.machines.filter(isControlPlane), world);
+    return withHosts(only(config, [asked]), input, world, async (gathered) => {
       const lanes = (its: World, by: string) => [firstLane(gathered, [drainOf(name)], its, by)];
       const changed = await applyTogether('node drain', gathered, world, lanes);
       tell(input, world, { name, state: 'drained', changed: Object.fromEntries(changed) }, [
@@ -145,16 +154,18 @@ const remove: Verb = {
   ],
   async run(input, world) {
     const { name, record, config } = await known(input, world);
-    const first = firstName(record);
-    if (name === first) throw isTheFirst(name);
+    const it = record.machines.find((machine) => machine.name === name)!;
+    const others = record.machines.filter((machine) => isControlPlane(machine) && machine.name !== name);
+    if (others.length === 0) throw isTheOnly(name);
     const lost = input.options.lost === true;
     const question = say(
       `Remove ${name}? Its pods go to other nodes, and what we did there is undone.`,
       `移除 ${name}？其 Pod 将迁往其他节点，并撤销我们在其上的安装。`,
     );
     await sure(question, input, world);
+    const asked = await speakerOf(config, others, world);
     const work = async (gathered: Gathered): Promise<undefined> => {
-      const lanes = (its: World, by: string) => removalOf(name, lost, gathered, its, by);
+      const lanes = (its: World, by: string) => removalOf(it, asked.name, lost, gathered, its, by);
       const changed = await applyTogether('node remove', gathered, world, lanes, async () => {});
       await forgetMachine(name, record, world);
       const inFile = record.wish.overrides.every(({ path }) => path !== 'hosts.machines');
@@ -179,7 +190,7 @@ const remove: Verb = {
       return undefined;
     };
     const absent = absentAs(() => `deepseek-deploy node remove ${name} --lost --yes`);
-    const spoken = only(config, lost ? [first] : [first, name]);
+    const spoken = only(config, lost ? [asked] : [asked, it]);
     return withHosts(
       spoken,
       input,
@@ -190,23 +201,38 @@ const remove: Verb = {
   },
 };
 
-/** A machine that is gone is not drained: nobody is there to let its pods go. */
-function removalOf(name: string, lost: boolean, gathered: Gathered, its: World, by: string): Lane<Machine>[] {
-  const drainIt = drainOf(name);
+/**
+ * A machine that is gone is not drained: nobody is there to let its pods go.
+ * @param asked the name of the control plane that speaks for the cluster
+ */
+function removalOf(
+  it: Recorded,
+  asked: string,
+  lost: boolean,
+  gathered: Gathered,
+  its: World,
+  by: string,
+): Lane<Machine>[] {
+  const { name, address } = it;
+  // While it still answers: two members of which one is gone decide nothing.
+  const before = [
+    ...(isControlPlane(it) && !lost ? [quorumWithout(name, asked)] : []),
+    ...(lost ? [] : [drainOf(name)]),
+    ...(isControlPlane(it) ? [forgetMember(name, address, asked)] : []),
+  ];
   const undo = lost ? [] : undoLanesOf(kubernetesSteps, gathered, its, by, [name]);
   const after = undo.flatMap(({ steps }) => steps.map(({ id }) => id));
-  const cluster = [...(lost ? [] : [drainIt]), deleteOf(name, after)];
   const waiting = undo.map((lane) => ({
     ...lane,
-    steps: lane.steps.map((step) => ({ ...step, after: [...(step.after ?? []), drainIt.id] })),
+    steps: lane.steps.map((step) => ({ ...step, after: [...(step.after ?? []), ...before.map(({ id }) => id)] })),
   }));
-  return [firstLane(gathered, cluster, its, by), ...waiting];
+  return [firstLane(gathered, [...before, deleteOf(name, after)], its, by), ...waiting];
 }
 
-const isTheFirst = (name: string): UserError =>
+const isTheOnly = (name: string): UserError =>
   new UserError(
-    'node.first',
-    say(`${name} is the control plane the cluster was made on.`, `${name} 是建立集群的控制平面。`),
+    'node.only',
+    say(`${name} is the only control plane of the cluster.`, `${name} 是集群唯一的控制平面。`),
     {
       hint: say('Take all of the cluster away: deepseek-deploy reset', '撤销整个集群：deepseek-deploy reset'),
       exit: 'usage',

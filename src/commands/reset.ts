@@ -128,9 +128,18 @@ export const verb: Verb = {
       tell(record, changed, lost, leavesOf(kubernetesSteps, gathered, names), input, world);
     };
     if (names.length > 0)
-      return withHosts(only(config, names), input, world, work, {
-        absent: absentAs((gone) => lostLine(record, [...lost, ...gone])),
-      });
+      return withHosts(
+        only(
+          config,
+          record.machines.filter(({ name }) => names.includes(name)),
+        ),
+        input,
+        world,
+        work,
+        {
+          absent: absentAs((gone) => lostLine(record, [...lost, ...gone])),
+        },
+      );
     await forgetCluster(world);
     tell(record, new Map(), lost, [], input, world);
     return undefined;

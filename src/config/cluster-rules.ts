@@ -10,6 +10,33 @@ const aControlPlane: Rule = ({ hosts: { machines } }) => {
   return [{ path: 'hosts.machines', text }];
 };
 
+/** Kubelets know one address of the API: with that of a control plane, all of them stop with it. */
+const severalHaveAnEndpoint: Rule = ({ hosts: { machines }, kubernetes: { endpoint, virtualAddress } }) => {
+  const count = Object.values(machines).filter(({ roles }) => roles.includes('control-plane')).length;
+  if (count < 2 || endpoint !== undefined || virtualAddress !== undefined) return [];
+  const text = say(
+    `${count} machines have the role control-plane: name kubernetes.virtualAddress (a free address, which moves to one that answers) or kubernetes.endpoint (a load balancer of yours); without it all stop with the first`,
+    `有 ${count} 台主机具有 control-plane 角色：请设置 kubernetes.virtualAddress（空闲地址，自动移至可用的一台）或 kubernetes.endpoint（自备的负载均衡器），否则首台停机时整个集群停止`,
+  );
+  return [{ path: 'hosts.machines', text }];
+};
+
+const virtualAddressIsFree: Rule = ({ hosts: { machines }, kubernetes: { virtualAddress } }) => {
+  if (virtualAddress === undefined) return [];
+  const path = 'kubernetes.virtualAddress';
+  if (addressNumber(virtualAddress) === undefined)
+    return [{ path, text: say('is no IPv4 address', '不是有效的 IPv4 地址') }];
+  return Object.entries(machines)
+    .filter(([, { address }]) => address === virtualAddress)
+    .map(([name]) => ({
+      path,
+      text: say(
+        `is the address of ${name}: a free one is needed, which no machine has`,
+        `是 ${name} 的地址：须为没有主机使用的空闲地址`,
+      ),
+    }));
+};
+
 const addressesDiffer: Rule = ({ hosts: { machines } }) => {
   const seen = new Map<string, string>();
   return Object.entries(machines).flatMap(([name, { address, port = 22 }]): Finding[] => {
@@ -52,8 +79,10 @@ const rangesHold: Rule = ({ kubernetes: { podSubnet, serviceSubnet } }) => {
   return findings;
 };
 
-const hostsOutsideRanges: Rule = ({ hosts: { machines }, kubernetes }) =>
-  Object.entries(machines).flatMap(([name, { address }]) => {
+const hostsOutsideRanges: Rule = ({ hosts: { machines }, kubernetes }) => {
+  const named = Object.entries(machines).map(([name, { address }]) => ({ name, address }));
+  const moving = { name: 'kubernetes.virtualAddress', address: kubernetes.virtualAddress ?? '' };
+  return [...named, moving].flatMap(({ name, address }) => {
     const at = addressNumber(address);
     if (at === undefined) return [];
     return (['podSubnet', 'serviceSubnet'] as const)
@@ -66,6 +95,7 @@ const hostsOutsideRanges: Rule = ({ hosts: { machines }, kubernetes }) =>
         text: say(`holds the address of ${name} (${address})`, `包含 ${name} 的地址（${address}）`),
       }));
   });
+};
 
 const rookNeedsThree: Rule = ({ hosts: { machines }, kubernetes: { storage } }) => {
   const count = Object.values(machines).filter(({ roles }) => roles.includes('storage')).length;
@@ -103,6 +133,8 @@ const devicesAreOfHosts: Rule = ({ hosts: { machines }, kubernetes: { storageDev
 
 export const clusterRules: readonly Rule[] = [
   aControlPlane,
+  severalHaveAnEndpoint,
+  virtualAddressIsFree,
   addressesDiffer,
   rangesHold,
   hostsOutsideRanges,

@@ -31,6 +31,30 @@ export const kubernetes = object(
       says: say('What connects the pods of different hosts.', '连接各主机 Pod 的网络插件。'),
       initial: 'flannel',
     }),
+    endpoint: string({
+      says: say(
+        'Where the API of several control planes is reached: a load balancer of yours in front of their ports 6443.',
+        '多个控制平面的 API 访问地址：由您自备、转发至各控制平面 6443 端口的负载均衡器。',
+      ),
+      pattern: {
+        regexp: '^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?:\\d{1,5}$',
+        means: say('a name or an address with its port', '带端口的主机名或地址'),
+      },
+      max: 260,
+      example: 'api.example:6443',
+    }),
+    virtualAddress: string({
+      says: say(
+        'In its place, where there is no load balancer: a free address in the network of the hosts, which keepalived keeps on a control plane that answers.',
+        '没有负载均衡器时的替代：主机网络中的空闲地址，由 keepalived 保持在可用的控制平面上。',
+      ),
+      pattern: {
+        regexp: '^\\d{1,3}(\\.\\d{1,3}){3}$',
+        means: say('an IPv4 address', 'IPv4 地址'),
+      },
+      max: 15,
+      example: '10.0.0.10',
+    }),
     proxyMode: oneOf(['iptables', 'nftables'], {
       says: say('How kube-proxy writes its rules.', 'kube-proxy 的规则模式。'),
       initial: 'iptables',
@@ -123,7 +147,10 @@ export const kubernetes = object(
       initial: false,
     }),
   },
-  { says: say('The cluster of the target kubernetes.', 'kubernetes 目标的集群。') },
+  {
+    says: say('The cluster of the target kubernetes.', 'kubernetes 目标的集群。'),
+    exclusive: [['endpoint', 'virtualAddress']],
+  },
 );
 
 export type Kubernetes = Infer<typeof kubernetes>;

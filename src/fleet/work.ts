@@ -56,6 +56,7 @@ function undoOf(of: NodeStep, steps: readonly NodeStep[]): { of: NodeStep; step:
     id: undoId(of.id),
     title: say(`Take away: ${of.title.en}`, `撤销：${of.title.zh}`),
     after: built,
+    ...(of.oneAtATime ? { oneAtATime: of.oneAtATime } : {}),
     done: async (machine, world) => (await todo(machine, world)).length === 0,
     async apply(machine, world) {
       const actions = await todo(machine, world);

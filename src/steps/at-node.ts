@@ -25,6 +25,11 @@ export const run = (command: Command, failed?: (result: Result) => import('../er
 export const ask = (world: World, script: string, ...args: readonly string[]): Promise<Result> =>
   world.host.run(asRoot(script, args));
 
+/** Takes the rules and chains away that a program has left in iptables. @param names a pattern of grep -E */
+export const sweepRules = (names: string): string => `for tool in iptables ip6tables; do
+  ! "$tool-save" 2>/dev/null | grep -qE '${names}' || "$tool-save" | grep -vE '${names}' | "$tool-restore"
+done`;
+
 /** Whether a file of the host holds exactly this. */
 export const holds = async (world: World, path: string, content: string): Promise<boolean> =>
   (await world.files.readIfAny(path)) === content;
@@ -36,8 +41,11 @@ export const kubectl = (words: readonly string[], stdin?: string, timeoutMs = 60
   ...(stdin === undefined ? {} : { stdin }),
 });
 
-const addresses = ({ cluster }: Pick<Machine, 'cluster'>): readonly string[] =>
-  cluster.machines.map(({ address }) => address);
+const addresses = ({ cluster }: Pick<Machine, 'cluster'>): readonly string[] => {
+  const { endpoint, virtualAddress } = cluster.settings;
+  const own = cluster.machines.map(({ address }) => address);
+  return [...own, ...[endpoint?.replace(/:\d+$/, ''), virtualAddress].filter((one) => one !== undefined)];
+};
 
 /** What a command that goes out of the cluster's network is told. */
 export const outward = (machine: Pick<Machine, 'cluster'>): Env =>
@@ -73,9 +81,15 @@ export const firstOf = ({ cluster }: Pick<Machine, 'cluster'>): Peer =>
 /** An IPv6 address is bracketed before its port. */
 const withPort = (address: string): string => `${address.includes(':') ? `[${address}]` : address}:6443`;
 
+/** Where the API is reached: what was named for it, or the one control plane there is. */
+const endpointOf = (machine: Machine): string => {
+  const { endpoint, virtualAddress } = machine.cluster.settings;
+  return endpoint ?? withPort(virtualAddress ?? firstOf(machine).address);
+};
+
 export const clusterWish = (machine: Machine): ClusterWish => ({
   settings: machine.cluster.settings,
-  endpoint: withPort(firstOf(machine).address),
+  endpoint: endpointOf(machine),
   systemdCgroup: systemdCgroup(machine),
   keepConntrack: inContainer(machine),
 });

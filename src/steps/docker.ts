@@ -1,9 +1,12 @@
-/** Docker Engine, a tool for people: it shares the containerd of the cluster, in a name space of its own. */
-import type { Package } from '../install/packages.js';
+/**
+ * Docker Engine, a tool for people: it shares the containerd of the cluster, in a name space of its own. It drops what the
+ * host would forward only when it has to turn forwarding on itself, which is on since host.kernel.
+ */
+import { madePackages, type Package } from '../install/packages.js';
 import { versions } from '../install/pins.js';
 import { dropIn } from '../install/proxy.js';
 import { say } from '../say.js';
-import { ask, asRoot, proxyDropIn, run } from './at-node.js';
+import { ask, asRoot, proxyDropIn, run, sweepRules } from './at-node.js';
 import { throughProxy } from './containerd-configure.js';
 import { installAll, lacking, removeAll } from './installed.js';
 import type { NodeStep } from './machine.js';
@@ -18,6 +21,12 @@ const packages: readonly Package[] = [
 
 /** The daemon's answer, not the client's. */
 export const dockerScript = `docker version --format '{{.Server.Version}}' 2>/dev/null`;
+
+// $1: the record of what we brought. Its links and rules would stay until a reboot.
+export const stopScript = `grep -qxF docker-ce "$1" 2>/dev/null || exit 0
+systemctl disable -q --now docker.socket docker
+for link in $(ip -o link show type bridge | grep -oE ' (docker0|br-[0-9a-f]{12})'); do ip link delete "$link"; done
+${sweepRules('DOCKER')}`;
 
 export const docker: NodeStep = {
   id: 'docker.install',
@@ -43,6 +52,10 @@ export const docker: NodeStep = {
       run(asRoot(start, [], 120_000)),
     ];
   },
-  undo: async (machine) => [{ kind: 'remove', path: dropIn('docker') }, removeAll('docker.install', packages, machine)],
+  undo: async (machine) => [
+    run(asRoot(stopScript, [madePackages], 120_000)),
+    { kind: 'remove', path: dropIn('docker') },
+    removeAll('docker.install', packages, machine),
+  ],
   leaves: say('images and volumes in /var/lib/docker', '/var/lib/docker 中的镜像与卷'),
 };

@@ -5,7 +5,7 @@ import { ours } from '../install/packages.js';
 import { type Action, tail } from '../plan/step.js';
 import { say } from '../say.js';
 import type { Result, World } from '../world.js';
-import { ask, asRoot, kubectl, run } from './at-node.js';
+import { ask, asRoot, kubectl, run, sweepRules } from './at-node.js';
 import { initContent, initFile } from './kubernetes-images.js';
 import type { NodeStep } from './machine.js';
 
@@ -16,8 +16,8 @@ export const leftoversScript =
   'ls -d /etc/kubernetes/*.conf /etc/kubernetes/manifests/*.yaml /var/lib/etcd/member 2>/dev/null; exit 0';
 
 /**
- * kubeadm leaves the network's files and links to others. The folder of the files stays: containerd ends itself when it
- * goes ("cni conf dir is removed, stop watching"), and what follows at once finds no runtime. A kubeadm whose run was cut
+ * kubeadm leaves the network's files, links and rules to others. The folder of the files stays: containerd ends itself when
+ * it goes ("cni conf dir is removed, stop watching"), and what follows at once finds no runtime. A kubeadm whose run was cut
  * off goes on here for minutes: what it wrote after the reset would be in the way of the next one.
  */
 export const resetScript = `pkill -x kubeadm; i=0
@@ -27,7 +27,9 @@ done
 kubeadm reset -f --cri-socket ${criSocket} 2>&1 || exit 1
 find /etc/cni/net.d -mindepth 1 -delete 2>/dev/null
 rm -rf /var/lib/cni /run/flannel
-for link in cni0 flannel.1; do ip link delete "$link" 2>/dev/null || true; done`;
+for link in cni0 flannel.1; do ip link delete "$link" 2>/dev/null || true; done
+${sweepRules('KUBE-|FLANNEL-|CNI-|cali-')}
+for family in ip ip6; do nft delete table $family kube-proxy 2>/dev/null || true; done`;
 
 export const state = (content: 'begun' | 'made'): Action => ({
   kind: 'write',

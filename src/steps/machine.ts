@@ -72,6 +72,8 @@ export interface NodeStep extends Step<Machine> {
   undo?(machine: Machine, world: World): Promise<readonly Action[]>;
   /** What stays on the host after the undo, told to whoever resets it: 'the packages stay installed'. */
   readonly leaves?: Text;
+  /** Where that stays, when it is not where the step is done. */
+  readonly leavesOn?: Where;
 }
 
 export const isFirst = ({ name, cluster }: Machine): boolean =>
@@ -82,8 +84,10 @@ export const hasGpu = (facts: HostFacts): boolean =>
   (facts.gpu?.picture.gpus.length ?? 0) > 0 || facts.pci?.some(({ kind }) => kind === 'gpu') === true;
 
 /** Whether a step is one of this host's. */
-export function isOn(step: NodeStep, machine: Machine): boolean {
-  switch (step.on) {
+export const isOn = (step: NodeStep, machine: Machine): boolean => isOf(step.on, machine);
+
+export function isOf(where: Where, machine: Machine): boolean {
+  switch (where) {
     case 'every':
       return true;
     case 'first':

@@ -1,5 +1,5 @@
 /** Volumes in folders of the nodes. */
-import { localPath, localPathName, localPathNamespace } from '../manifests/local-path.js';
+import { localPath, localPathFolder, localPathName, localPathNamespace } from '../manifests/local-path.js';
 import { say } from '../say.js';
 import { applyObjects, areRunning, bringsObjects } from './applied.js';
 import type { Cluster, NodeStep } from './machine.js';
@@ -25,4 +25,6 @@ export const storageLocalPath: NodeStep = {
   brings: () => bringsObjects(localPath()),
   done: (_, world) => areRunning(localPath(), workload, world),
   apply: async () => [applyObjects(localPath()), untilRolledOut(workload)],
+  leaves: say(`volumes in ${localPathFolder}, where pods wrote any`, `${localPathFolder} 中 Pod 写入的存储卷（若有）`),
+  leavesOn: 'every',
 };

@@ -74,6 +74,7 @@ export const storageRook: NodeStep = {
     'data on the disks that Ceph took: wipe them before they serve another cluster',
     'Ceph 所用磁盘上的数据：用于其他集群前请先清除',
   ),
+  leavesOn: 'storage',
 };
 
 const rbdFile = '/etc/modules-load.d/deepseek-deploy-rbd.conf';

@@ -3,6 +3,7 @@ import { bundleImages, bundleRepository, bundleUpload } from '../steps/bundle.js
 import { clusterDns } from '../steps/cluster-dns.js';
 import { containerdConfigure } from '../steps/containerd-configure.js';
 import { containerdInstall } from '../steps/containerd-install.js';
+import { controlPlaneAddress } from '../steps/control-plane-address.js';
 import { docker } from '../steps/docker.js';
 import { gpuDevicePlugin, gpuMetrics } from '../steps/gpu.js';
 import { gpuOperator } from '../steps/gpu-operator.js';
@@ -42,6 +43,7 @@ export const kubernetesSteps: readonly NodeStep[] = [
   docker,
   nvidiaToolkit,
   kubernetesPackages,
+  controlPlaneAddress,
   kubernetesImages,
   kubeadmInit,
   networkFlannel,

@@ -39,7 +39,7 @@ async function staged<T>(
   const three = await machines(3);
   try {
     const from = await mirror(three.hosts[0]!.address.replace(/\d+$/, '1'), folders);
-    writeFileSync(`${folder}/deepseek.yaml`, clusterFile(three, from));
+    writeFileSync(`${folder}/deepseek.yaml`, clusterFile(three.hosts, from));
     try {
       return await work({ three, folder });
     } finally {

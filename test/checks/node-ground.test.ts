@@ -70,6 +70,13 @@ const rows: readonly Row[] = [
     /apart/,
   ],
   [
+    'two control planes to be',
+    () => surveyOf([viewOf(hosts.fresh), viewOf({ ...hosts.fresh, name: 'second', address: '10.0.0.21' })]),
+    'hosts.control-planes',
+    /2 control planes \(fresh, second\): etcd wants 2 of them.*loss of 0, as with 1/,
+    /one or three/,
+  ],
+  [
     '6443 taken',
     () => fresh({ listening: adding('LISTEN 0 4096 *:6443 *:* users:(("k3s-server",pid=901,fd=12))') }),
     'net.ports',
@@ -387,7 +394,7 @@ describe('the preflight of an install', () => {
 
   it('opens firewalld and ufw by itself, not what stands in between', () => {
     const closed = (firewall: string) =>
-      reached(surveyOf([viewOf(hosts.cp, { firewall }), viewOf(hosts.fresh, { firewall })]), {
+      reached(surveyOf([viewOf(hosts.cp, { firewall }), viewOf({ ...hosts.fresh, roles: ['worker'] }, { firewall })]), {
         host: false,
         pods: true,
       });

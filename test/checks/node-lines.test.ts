@@ -10,7 +10,7 @@ const paint = { good: plain, bad: plain, warn: plain, dim: plain, strong: plain,
 const fifty = (changes: (at: number) => Changes) =>
   surveyOf(
     Array.from({ length: 50 }, (_, at) => ({
-      ...viewOf(hosts.fresh, {
+      ...viewOf(at === 0 ? hosts.fresh : { ...hosts.fresh, roles: ['worker'] }, {
         identity: (text) =>
           text
             .replace('host: fresh', `host: gpu-${at}`)

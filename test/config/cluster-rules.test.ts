@@ -18,8 +18,21 @@ const two = `hosts:
     gpu: {address: 10.0.0.2}
 `;
 
+const three = `hosts:
+  machines:
+    a: {address: 10.0.0.1, roles: [control-plane]}
+    b: {address: 10.0.0.2, roles: [control-plane]}
+    c: {address: 10.0.0.3, roles: [control-plane]}
+`;
+
 describe('what the sections promise one another', () => {
-  it.each([two, 'hosts: {}', `${two}kubernetes: {podSubnet: 10.128.0.0/9}`])('%s holds', async (text) => {
+  it.each([
+    two,
+    'hosts: {}',
+    `${two}kubernetes: {podSubnet: 10.128.0.0/9}`,
+    `${three}kubernetes: {virtualAddress: 10.0.0.10}`,
+    `${three}kubernetes: {endpoint: "api.example:6443"}`,
+  ])('%s holds', async (text) => {
     expect(await problems(text)).toEqual([]);
   });
 
@@ -63,6 +76,22 @@ describe('what the sections promise one another', () => {
     [
       `${two}kubernetes: {storageDevices: {gpu: [/dev/disk/by-id/nvme-1]}}\n`,
       'deepseek.yaml:6:31 kubernetes.storageDevices.gpu: is no machine with the role storage',
+    ],
+    [
+      three,
+      'deepseek.yaml:3:3 hosts.machines: 3 machines have the role control-plane: name kubernetes.virtualAddress (a free address, which moves to one that answers) or kubernetes.endpoint (a load balancer of yours); without it all stop with the first',
+    ],
+    [
+      `${three}kubernetes: {virtualAddress: 10.0.0.2}\n`,
+      'deepseek.yaml:7:14 kubernetes.virtualAddress: is the address of b: a free one is needed, which no machine has',
+    ],
+    [
+      `${three}kubernetes: {virtualAddress: 10.0.0.300}\n`,
+      'deepseek.yaml:7:14 kubernetes.virtualAddress: is no IPv4 address',
+    ],
+    [
+      `${three}kubernetes: {virtualAddress: 10.96.0.10}\n`,
+      'deepseek.yaml:7:1 kubernetes.serviceSubnet: holds the address of kubernetes.virtualAddress (10.96.0.10)',
     ],
   ])('%s is refused with its line', async (text, told) => {
     expect(await problems(text)).toContain(told);

@@ -1,21 +1,34 @@
-/** deepseek.yaml of test hosts that become a cluster from a mirror: the first is its control plane. */
-import type { Machines } from './machines.js';
+/** deepseek.yaml of test hosts that become a cluster from a mirror. */
+import type { Machine } from './machines.js';
 import type { Mirror } from './mirror.js';
 
-export function clusterFile({ hosts }: Machines, { address, fingerprint }: Mirror): string {
+export interface ClusterWish {
+  /** Of the section kubernetes, as in YAML. */
+  readonly settings?: string;
+  /** By its place; the first is the control plane, the others are workers. */
+  readonly role?: (at: number) => string;
+}
+
+export function clusterFile(
+  hosts: readonly Machine[],
+  { address, fingerprint }: Mirror,
+  {
+    settings = 'docker: false, storage: none',
+    role = (at) => (at === 0 ? 'control-plane' : 'worker'),
+  }: ClusterWish = {},
+): string {
   const lines = hosts.map((machine, at) => {
     const { address: reached, identityFile } = machine.target();
-    const roles = at === 0 ? 'control-plane' : 'worker';
-    return `    ${machine.name}: {address: ${reached}, user: root, roles: [${roles}], identityFile: ${identityFile}}`;
+    return `    ${machine.name}: {address: ${reached}, user: root, roles: [${role(at)}], identityFile: ${identityFile}}`;
   });
   return `version: 1
 target: kubernetes
-kubernetes: {allowCgroupV1: true, docker: false, storage: none}
+kubernetes: {allowCgroupV1: true${settings && `, ${settings}`}}
 mirrors:
   docker: ${address}/docker
   kubernetes: ${address}/kubernetes
   keys: {docker: ${fingerprint}, kubernetes: ${fingerprint}}
-  registries: {registry.k8s.io: ["${address}"], ghcr.io: ["${address}"]}
+  registries: {registry.k8s.io: ["${address}"], ghcr.io: ["${address}"], docker.io: ["${address}"]}
 hosts:
   machines:
 ${lines.join('\n')}

@@ -1,5 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 import { hostsLine, type Simulation, type SimulationOptions, secretToken, simulation } from '../world/cluster.js';
+import type { Reply } from '../world/host.js';
 
 vi.mock('../../src/targets/kubernetes.js', async () => ({
   kubernetesSteps: (await import('../world/cluster.js')).simpleSteps,
@@ -402,6 +403,62 @@ describe('nodes', () => {
     one.hosts.a!.power = 'off';
     expect(await one.type('node remove a --yes')).toBe(3);
     expect(await one.type('node remove a --lost --yes'), one.text()).toBe(0);
+  });
+
+  it('one that the file names no more is undone where it was', async () => {
+    const file = (machines: readonly string[]) => ({
+      content: new TextEncoder().encode(
+        `version: 1\ntarget: kubernetes\nhosts:\n  machines:\n    cp: {address: 10.0.0.1, roles: [control-plane]}\n${machines.join('')}`,
+      ),
+      ...{ mode: 0o644, mtimeMs: 0 },
+    });
+    const one = simulation();
+    one.world.disk.set('/work/deepseek.yaml', file(['    a: {address: 10.0.0.2}\n']));
+    expect(await one.type('init --yes'), one.text()).toBe(0);
+    one.world.disk.set('/work/deepseek.yaml', file([]));
+    expect(await one.type('init --yes'), one.text()).toBe(0);
+    expect(one.text()).toContain(
+      'a is no longer named, but was made part of the cluster: deepseek-deploy node remove a',
+    );
+    expect(await one.type('node remove a --yes'), one.text()).toBe(0);
+    expect(stateOf(one).filter((line) => line.startsWith('a:'))).toEqual([]);
+  });
+
+  it('a control plane that is lost is forgotten by the others and by etcd, though the cluster was made on it', async () => {
+    const machines = names.map((name, at) => `    ${name}: {address: 10.0.0.${at + 1}, roles: [control-plane]}`);
+    const text = [
+      'version: 1',
+      'target: kubernetes',
+      'kubernetes: {virtualAddress: 10.0.0.9}',
+      'hosts:',
+      '  machines:',
+    ];
+    const exec = 'kubectl --kubeconfig /etc/kubernetes/admin.conf -n kube-system exec etcd-a';
+    let gone = false;
+    const etcd: Reply = ({ command: { argv } }) => {
+      if (argv.includes('health')) return { code: argv.join(' ').includes('10.0.0.1:') ? 1 : 0 };
+      if (argv.includes('remove')) gone = argv.at(-1) === '1';
+      const all = names.map(
+        (name, at) =>
+          `${at + 1}, started, ${name}, https://10.0.0.${at + 1}:2380, https://10.0.0.${at + 1}:2379, false`,
+      );
+      return { stdout: all.slice(gone ? 1 : 0).join('\n') };
+    };
+    const one = simulation({ programs: { a: { [exec]: etcd } } });
+    one.world.disk.set('/work/deepseek.yaml', {
+      content: new TextEncoder().encode([...text, ...machines, ''].join('\n')),
+      ...{ mode: 0o644, mtimeMs: 0 },
+    });
+    expect(await one.type('init --yes'), one.text()).toBe(0);
+    one.hosts.cp!.power = 'off';
+    expect(await one.type('node remove b --yes')).toBe(3);
+    expect(await one.type('node remove cp --lost --yes'), one.text()).toBe(0);
+    expect(one.world.shown.filter((line) => line.startsWith('✔ a:')).slice(-2)).toEqual([
+      '✔ a: etcd without cp',
+      '✔ a: Take cp out of the cluster',
+    ]);
+    const record = JSON.parse(await one.world.files.read(`${one.world.places.home}/cluster.json`));
+    expect(record.machines.map(({ name }: { name: string }) => name)).toEqual(['a', 'b']);
   });
 
   it('wants a yes, and knows its names', async () => {

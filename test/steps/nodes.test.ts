@@ -4,6 +4,7 @@ import { describe, expect, it, test } from 'vitest';
 import { format, systemId } from '../../src/bundle/manifest.js';
 import type { Bundle } from '../../src/bundle/open.js';
 import { UserError } from '../../src/errors.js';
+import { keepalivedFile } from '../../src/install/keepalived.js';
 import { fromBundle, sourcesOf } from '../../src/install/sources.js';
 import { allLanesDone, applyLanes, type Lane } from '../../src/plan/lanes.js';
 import { needed, show } from '../../src/plan/step.js';
@@ -12,6 +13,7 @@ import { kubernetesSteps } from '../../src/targets/kubernetes.js';
 import type { LaneSink } from '../../src/world.js';
 import { systems } from '../install/systems.js';
 import { sha256 } from '../models/hub-server.js';
+import { fakeWorld } from '../world/fake.js';
 import { type SimulatedCluster, simulatedCluster, token } from '../world/nodes.js';
 
 const quiet: LaneSink = {
@@ -150,6 +152,74 @@ test('a further control plane gets the certificates by a key that is fetched wit
   expect(changed.get('cp-2')).not.toContain('kubeadm.init');
   expect(made.worlds[0]!.ran.filter((line) => line.includes('--upload-certs'))).toHaveLength(1);
   expect(made.shared.nodes.get('cp-2')!.taints).toMatchObject([{ key: 'node-role.kubernetes.io/control-plane' }]);
+});
+
+const planes = ['cp', 'cp-2', 'cp-3'].map((name) => ({ name, roles: ['control-plane'] as const }));
+
+test('three control planes share an address, which the first of those that answer has', async () => {
+  const made = await simulatedCluster({
+    system: debian,
+    peers: [...planes, peers[1]],
+    settings: { virtualAddress: '10.0.0.9' },
+  });
+  const changed = await apply(made);
+  expect(changed.get('gpu-1')).not.toContain('control-plane.address');
+  expect(made.shared.config).toContain('controlPlaneEndpoint: 10.0.0.9:6443');
+  const texts = await Promise.all(made.worlds.slice(0, 3).map((world) => world.files.read(keepalivedFile)));
+  const of = (name: RegExp) => texts.map((text) => name.exec(text)![1]!.trim().split(/\s+/).join(' '));
+  expect(of(/priority (\d+)/)).toEqual(['200', '199', '198']);
+  expect(of(/unicast_src_ip (.*)/)).toEqual(['10.0.0.1', '10.0.0.2', '10.0.0.3']);
+  expect(of(/unicast_peer \{([^}]*)\}/)).toEqual(['10.0.0.2 10.0.0.3', '10.0.0.1 10.0.0.3', '10.0.0.1 10.0.0.2']);
+  expect(new Set(of(/virtual_ipaddress \{([^}]*)\}/))).toEqual(new Set(['10.0.0.9/32']));
+  expect(made.worlds.flatMap(({ ran }) => ran).filter((line) => /delete secret kubeadm-certs/.test(line))).toHaveLength(
+    2,
+  );
+  expect([...(await apply(made)).values()]).toEqual([[], [], [], []]);
+});
+
+test('a further control plane does not join by another endpoint than the cluster was made with', async () => {
+  const made = await simulatedCluster({ system: debian, peers: [planes[0]!] });
+  await apply(made);
+  const wish = { system: debian, peers: planes, settings: { virtualAddress: '10.0.0.9' } };
+  const more = await simulatedCluster(wish);
+  const join = kubernetesSteps.find(({ id }) => id === 'kubeadm.join')!;
+  const cluster = { ...more.cluster, controlPlane: () => made.worlds[0]! };
+  const asked = join.apply({ ...more.machines[1]!, cluster }, more.worlds[1]!);
+  await expect(asked).rejects.toMatchObject({ id: 'kubeadm.join.endpoint', exit: 'unready' });
+});
+
+test('a worker is made no control plane where it stands', async () => {
+  const made = await simulatedCluster({ system: debian, peers: [planes[0]!, peers[1]] });
+  await apply(made);
+  const join = kubernetesSteps.find(({ id }) => id === 'kubeadm.join')!;
+  const asked = join.apply({ ...made.machines[1]!, roles: ['control-plane'] }, made.worlds[1]!);
+  await expect(asked).rejects.toMatchObject({ id: 'kubeadm.join.role' });
+});
+
+test.each([
+  [
+    'another network',
+    { stdout: 'eth0\n10.9.9.9 via 10.0.0.254 dev eth0 src 10.0.0.1' },
+    undefined,
+    'control-plane.address',
+  ],
+  [
+    'a keepalived of somebody',
+    { stdout: 'eth0\n10.0.0.9 dev eth0' },
+    'vrrp_instance web {}',
+    'control-plane.address.taken',
+  ],
+])('a virtual address is refused for %s', async (_, answer, file, id) => {
+  const made = await simulatedCluster({ system: debian, peers: planes, settings: { virtualAddress: '10.9.9.9' } });
+  const [machine] = made.machines;
+  const world = fakeWorld({ commands: [[/ip -o -4 route get/, answer]] });
+  if (file !== undefined) {
+    await world.files.makeDir('/etc/keepalived');
+    await world.files.write(keepalivedFile, file);
+  }
+  const step = kubernetesSteps.find((one) => one.id === 'control-plane.address')!;
+  await expect(step.apply(machine!, world)).rejects.toMatchObject({ id, exit: 'unready' });
+  expect(await step.undo!(machine!, world)).toEqual([]);
 });
 
 test('three storage hosts get Ceph on the disks that were named', async () => {

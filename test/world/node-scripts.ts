@@ -1,5 +1,6 @@
 /** What the shell scripts of the steps do to a bare machine in memory. */
 import { configFile, nvidiaFile } from '../../src/install/containerd.js';
+import { keepalivedFile } from '../../src/install/keepalived.js';
 import { modules, sysctlFile, sysctls } from '../../src/install/kernel.js';
 import { programs } from '../../src/install/programs.js';
 import type { Result } from '../../src/world.js';
@@ -27,6 +28,8 @@ export interface NodeState {
   boots: number;
   /** What containerd runs with. */
   effective: string | undefined;
+  /** What keepalived runs with. */
+  keeps: string | undefined;
   ca: string | undefined;
 }
 
@@ -35,6 +38,8 @@ export interface Shared {
   readonly applied: Set<string>;
   readonly images: Set<string>;
   ready: boolean;
+  /** What kubeadm init was told. */
+  config: string;
   ca: string;
 }
 
@@ -192,6 +197,19 @@ export const scripts: readonly (readonly [string, Script])[] = [
       return {};
     },
   ],
+  ['ip -o -4 route get', ([, address]) => ({ stdout: `eth0\n${address} dev eth0 src 10.0.0.1 uid 0\n` })],
+  [
+    'systemctl reload-or-restart keepalived',
+    async (_, world, state) => {
+      state.keeps = await textOf(world, keepalivedFile);
+      return {};
+    },
+  ],
+  [
+    'systemctl is-active keepalived',
+    async (_, world, { keeps }) => ({ code: keeps === (await textOf(world, keepalivedFile)) ? 0 : 1 }),
+  ],
+  ['https://127.0.0.1:6443/readyz', (_, __, { ca }) => ({ stdout: ca ? 'ok' : '' })],
   ['docker version --format', (_, __, { packages }) => ({ stdout: packages.has('docker-ce') ? '29.7.1\n' : '' })],
 
   [
@@ -252,10 +270,11 @@ export const scripts: readonly (readonly [string, Script])[] = [
   ],
   [
     'kubeadm init --config',
-    (_, __, state, shared) => {
+    async ([file], world, state, shared) => {
       if (state.ca) return { code: 1, stderr: '[ERROR Port-6443]: Port 6443 is in use\n' };
       state.ca = shared.ca;
       shared.ready = true;
+      shared.config = await textOf(world, file!);
       shared.nodes.set(state.name, { labels: {}, taints: [] });
       return {};
     },

@@ -56,6 +56,7 @@ const bare = (name: string, apt: boolean): NodeState => ({
   driver: false,
   boots: 1,
   effective: undefined,
+  keeps: undefined,
   ca: undefined,
 });
 
@@ -109,6 +110,8 @@ function kubectl(words: Words, stdin: string, shared: Shared): Reply {
   const line = words.join(' ');
   if (!shared.ready) return { code: 1, stderr: 'connection refused' };
   if (line === 'get --raw /readyz') return { stdout: 'ok' };
+  if (line.includes('configmap kubeadm-config')) return { stdout: shared.config };
+  if (line.includes('delete secret kubeadm-certs')) return {};
   if (line.startsWith('get nodes -o jsonpath=')) return { stdout: nodeLines(shared) };
   if (line.startsWith('get daemonsets,deployments -A')) return { stdout: workloadLines(shared) };
   if (words[0] === 'label') {
@@ -205,7 +208,14 @@ export async function simulatedCluster({
   bundle,
 }: Wish): Promise<SimulatedCluster> {
   const { config } = merge(await load('version: 1\n', 'deepseek.yaml'), []);
-  const shared: Shared = { nodes: new Map(), applied: new Set(), images: new Set(), ready: false, ca: sha256('ca') };
+  const shared: Shared = {
+    nodes: new Map(),
+    applied: new Set(),
+    images: new Set(),
+    ready: false,
+    config: '',
+    ca: sha256('ca'),
+  };
   const spoken = new Set<string>();
   const states = peers.map(({ name }) => bare(name, /debian|ubuntu/.test(system.os?.id ?? '')));
   const worlds = states.map((state) =>

@@ -98,6 +98,12 @@ export const overGrpc = (options: EngineOptions): string[] => {
       `set $gateway_deadline ${silence(options)}S;`,
       ...asks,
     ]),
+    // From an engine over gRPC that failed to one over HTTP; the path is written by then.
+    ...block('location @http', [
+      'header_filter_by_lua_block { require("gateway").resized() }',
+      'body_filter_by_lua_block { require("gateway").chunk() }',
+      'proxy_pass http://engine;',
+    ]),
     ...block('location @grpc_whole', [
       // A subrequest does not see that the caller left.
       'lua_check_client_abort on;',

@@ -91,9 +91,10 @@ function M.serve(route)
   return endpoints[route](req, req.now)
 end
 
---- The head of an answer whose body will have another size.
+--- The head of an answer whose body may have another size than the engine's.
 function M.resized()
-  if ngx.status == 200 then ngx.header.content_length = nil end
+  local req = request.current()
+  if req and req.route == "generate" and ngx.status == 200 then ngx.header.content_length = nil end
 end
 
 --- Each piece of an engine's answer on its way to the caller.

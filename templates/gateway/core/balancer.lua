@@ -22,7 +22,7 @@ local function next_peer(req)
   local guarded = req.now.breaker and req
   local peer = peers.choose(req.version, req.tried, guarded)
   if peer then return peer end
-  if req.attempts > 0 and degrade.move(req) then return peers.choose(req.version, req.tried, guarded) end
+  if req.attempts > 0 and degrade.move(req, false) then return peers.choose(req.version, req.tried, guarded) end
   -- A lone peer is asked again, once: its kept connection may have gone stale.
   return #req.version.peers == 1 and req.attempts - req.asked_before == 1 and req.peer or nil
 end
@@ -34,7 +34,7 @@ function M.pick(req)
   if req.attempts == req.asked_before then
     local more = req.version.tries - 1
     -- A try more than there are peers ends here, and not with the 502 of the last of them: somebody else may answer.
-    if req.now.last_resort and not req.cloud then more = math.max(2, more + 1) end
+    if (req.now.last_resort or req.version.across) and not req.cloud then more = math.max(2, more + 1) end
     if more > 0 then
       req.tried = req.tried or {}
       balancer.set_more_tries(more)

@@ -129,13 +129,14 @@ function M.choose(req, settings, drawn)
 end
 
 --- Every peer of the request's version gave no answer, and did so fast: another version of the model is asked, where the
---- settings allow it and it speaks the same protocol. What it answers is not kept as the first one's.
+--- settings allow it. What it answers is not kept as the first one's.
+--- @param across whether it shall speak another protocol, or the same
 --- @return whether there is one
-function M.move(req)
+function M.move(req, across)
   local now, failed = req.now, req.version
   if not now.other_version then return false end
   local version, probe = draw(req.model, now.peer_breakers, function(one)
-    return one == failed or one.protocol ~= failed.protocol or not peers.untried(one, req.tried)
+    return one == failed or (one.protocol ~= failed.protocol) ~= across or not peers.untried(one, req.tried)
   end)
   if not version then return false end
   breakers.left(req, probe)

@@ -17,6 +17,7 @@ local names = {
   "policies.validate", -- types and ranges of parameters
   "policies.deepseek", -- thinking and reasoning_effort, as engines understand them
   "policies.version", -- blue or green, by weight
+  "policies.across", -- a version of another protocol, when those of the same failed
   "policies.limits", -- how much the key and its tenant may ask for
   "policies.audit", -- what is on record of it; before those that may answer themselves
   "policies.cache", -- answers given before

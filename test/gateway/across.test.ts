@@ -1,0 +1,149 @@
+/** A version over HTTP that fails is answered for by one over gRPC, and the other way round: before the first byte, and when it failed fast. */
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { breakerOptions } from '../../src/gateway/breaker.js';
+import type { Settings } from '../../src/gateway/settings.js';
+import type { BuildName } from './builds.js';
+import { answer, type Behaviour, dies, reset, sleep, startEngine, status, stream, type TestEngine } from './engine.js';
+import * as overGrpc from './grpc-engine.js';
+import { type Gateway, startGateway, testSettings } from './harness.js';
+
+const hello = { model: 'm', messages: [{ role: 'user', content: 'hi' }] };
+const kinds = [
+  ['a chat', '/v1/chat/completions', hello],
+  ['a stream', '/v1/chat/completions', { ...hello, stream: true }],
+  ['a prompt', '/v1/text/generate', { prompt: 'hi' }],
+] as const;
+const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+
+describe.each<BuildName>(['debian', 'current'])('versions of two protocols (%s nginx)', (nginx) => {
+  let http: TestEngine;
+  let grpc: overGrpc.GrpcEngine;
+  let gateway: Gateway;
+  let revision = 1;
+  let count = 0;
+  beforeAll(async () => {
+    gateway = await startGateway(testSettings([]), { nginx });
+  }, 120_000);
+  afterAll(() => gateway?.stop());
+  // Breakers remember peers by their addresses: each test has engines of its own.
+  beforeEach(async () => {
+    http = await startEngine();
+    grpc = await overGrpc.startGrpcEngine();
+  });
+  afterEach(async () => {
+    await http.stop();
+    await grpc.stop();
+  });
+
+  /** The first is the one that requests are drawn for. */
+  const use = async (first: 'http' | 'grpc', more: Partial<Settings> = {}) => {
+    revision += 1;
+    const weights = first === 'http' ? [1e6, 1e-6] : [1e-6, 1e6];
+    const versions = [
+      { name: 'http', weight: weights[0]!, peers: [http.peer] },
+      { name: 'grpc', weight: weights[1]!, protocol: 'grpc' as const, peers: [grpc.peer] },
+    ];
+    const put = await gateway.put({
+      ...testSettings([]),
+      models: [{ id: 'm', versions }],
+      breaker: breakerOptions({ minimum: 1000 }),
+      degrade: { order: ['version'], models: {} },
+      ...more,
+      revision,
+    });
+    expect(put.status, await put.text()).toBe(200);
+  };
+  const ask = async (path: string, body: object) => {
+    count += 1;
+    const id = `across-${count}`;
+    const got = await gateway.post(body, { path, headers: { 'x-request-id': id, traceparent } });
+    const text = await got.text().catch(() => 'broken');
+    return { status: got.status, by: got.headers.get('x-degraded'), text, line: await gateway.auditOf(id) };
+  };
+  const answers = (body: object, text: string) => expect(text).toContain('stream' in body ? 'data: [DONE]' : '"');
+
+  it.each<[string, Behaviour]>([
+    ['502', status(502)],
+    ['504', status(504)],
+    ['a reset', reset],
+  ])('%s over HTTP: the one over gRPC answers', async (_, behaviour) => {
+    await use('http');
+    for (const [kind, path, body] of kinds) {
+      http.usual(behaviour);
+      grpc.forget();
+      const one = await ask(path, body);
+      expect([kind, one.status, one.by]).toEqual([kind, 200, 'version']);
+      answers(body, one.text);
+      expect(one.line).toMatchObject({ version: 'grpc', outcome: 'complete', status: 200, degraded: 'version' });
+      expect(Number(one.line.attempts)).toBeLessThanOrEqual(3);
+      expect(grpc.calls).toHaveLength(1);
+      expect(grpc.calls[0]!.trace).toEqual({ traceparent });
+    }
+  });
+
+  it.each<[string, overGrpc.Behaviour]>([
+    ['hangs up', overGrpc.hangsUp],
+    ['resets the call', overGrpc.resets],
+    ['answers 502', overGrpc.stranger(502)],
+  ])('an engine over gRPC that %s: the one over HTTP answers', async (_, behaviour) => {
+    await use('grpc');
+    for (const [kind, path, body] of kinds) {
+      grpc.usual(behaviour);
+      http.forget();
+      http.usual('stream' in body ? stream(3) : answer);
+      const one = await ask(path, body);
+      expect([kind, one.status, one.by]).toEqual([kind, 200, 'version']);
+      answers(body, one.text);
+      expect(one.line).toMatchObject({ version: 'http', outcome: 'complete', status: 200, degraded: 'version' });
+      expect(http.seen).toHaveLength(1);
+      const [seen] = http.seen;
+      expect(seen!.url).toBe(path === '/v1/text/generate' ? '/v1/completions' : path);
+      expect(seen!.headers).toMatchObject({ authorization: 'Bearer engine-key', traceparent });
+      expect(JSON.parse(seen!.body)).toMatchObject({ model: 'm' });
+      for (const name of ['grpc-timeout', 'te', 'x-tenant']) expect(seen!.headers).not.toHaveProperty(name);
+    }
+  });
+
+  it('not after it has begun to answer, nor when it failed slowly, nor where no other version may', async () => {
+    await use('http');
+    http.usual(dies(2));
+    expect((await ask('/v1/chat/completions', { ...hello, stream: true })).line).toMatchObject({ outcome: 'cut' });
+    http.usual(async (request, response, socket) => {
+      await sleep(2700);
+      await reset(request, response, socket);
+    });
+    expect(await ask('/v1/chat/completions', hello)).toMatchObject({ status: 502, by: null });
+    http.usual(reset);
+    await use('http', { degrade: undefined as never });
+    expect(await ask('/v1/chat/completions', hello)).toMatchObject({ status: 502, by: null });
+    expect(grpc.calls).toHaveLength(0);
+    await use('grpc');
+    grpc.usual(overGrpc.dies([overGrpc.chunk('{}').subarray(0, 3)]));
+    expect(await ask('/v1/chat/completions', hello)).toMatchObject({ status: 502, by: null });
+    expect((await ask('/v1/chat/completions', { ...hello, stream: true })).line).toMatchObject({ outcome: 'cut' });
+    expect(http.seen).toHaveLength(3);
+  });
+
+  it('ends when both fail, after three tries at the most, and no load is left', async () => {
+    for (const first of ['http', 'grpc'] as const) {
+      await use(first);
+      for (const [kind, path, body] of kinds) {
+        http.forget();
+        grpc.forget();
+        http.usual(reset);
+        grpc.usual(overGrpc.hangsUp);
+        const one = await ask(path, body);
+        expect([first, kind, one.status]).toEqual([first, kind, 502]);
+        expect(JSON.parse(one.text)).toMatchObject({ error: { code: 'engine_unavailable' } });
+        expect(http.seen.length).toBeGreaterThan(0);
+        expect(http.seen.length + grpc.calls.length).toBeLessThanOrEqual(3);
+      }
+    }
+    const { host, port, key } = gateway.admin;
+    await sleep(300);
+    const state = await fetch(`http://${host}:${port}/state`, { headers: { authorization: `Bearer ${key}` } });
+    const { models } = (await state.json()) as { models: { versions: { peers: { load: number }[] }[] }[] };
+    expect(models[0]!.versions.flatMap(({ peers }) => peers.map(({ load }) => load))).toEqual([0, 0]);
+    expect(gateway.log()).not.toMatch(/\[(alert|emerg|crit)\]|failed to run|lua entry thread/);
+  });
+});

@@ -1,7 +1,7 @@
 /** The driver's packages for a system and a card, and the toolkit's. */
 import type { HostFacts } from '../probes/host.js';
 import type { Distribution } from './distribution.js';
-import type { Package } from './packages.js';
+import { type Package, repositoryId } from './packages.js';
 import { versions } from './pins.js';
 
 export const nouveauFile = '/etc/modprobe.d/deepseek-deploy-nouveau.conf';
@@ -62,7 +62,8 @@ export function driverPackages(
     return { first: [], before: [choose], packages: named(...headers, driver) };
   }
   // Modules of dnf are gone in RHEL 10.
-  const lock = `dnf $1 install -y python3-dnf-plugin-versionlock && dnf $1 versionlock add '*nvidia*${branch}*'`;
+  const lock = `dnf $1 install -y python3-dnf-plugin-versionlock
+dnf $1 --disableexcludes=${repositoryId({ name: 'driver' })} versionlock add '*nvidia*${branch}*'`;
   return { first: named('python3-dnf-plugin-versionlock'), before: [lock], packages: named(...headers, driver) };
 }
 

@@ -175,7 +175,8 @@ const held: Readonly<Record<RepositoryName, readonly string[]>> = {
   docker: ['containerd.io'],
   kubernetes: ['kubelet', 'kubeadm', 'kubectl', 'cri-tools', 'kubernetes-cni'],
   toolkit: [],
-  driver: [],
+  // For dnf: user space that is upgraded under a loaded module answers nobody. (apt holds what was installed.)
+  driver: ['*nvidia*', 'cuda-drivers*'],
 };
 
 /**

@@ -242,6 +242,8 @@ ${lines.join('\n')}
         const result = await get(host, driver, one);
         expect(result.code, result.stdout + result.stderr).toBe(0);
         expect(await must(host, `rpm -q --qf '%{VERSION}' nvidia-open`)).toBe('580.178.04');
+        // Nor is it anything that an upgrade of the system could take.
+        expect(await must(host, 'dnf -q repoquery nvidia-open')).toBe('');
       }),
     );
   });

@@ -22,6 +22,9 @@ if (!rpms || !images)
 
 const shared = ['fs/inotify/max_user_instances', 'fs/inotify/max_user_watches', 'vm/max_map_count'];
 
+// $1: the mirror. A repository that goes before all others, with a package that nobody has signed.
+const unsigned = `printf '[bad]\\nname=bad\\nbaseurl=%s/bad/unsigned/\\ngpgcheck=1\\ngpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-Rocky-9\\npriority=1\\n' "$1" >/etc/yum.repos.d/bad.repo`;
+
 /** The program as it is published, with Node.js, on a host's own disk. */
 function bring({ leader }: Machine): void {
   const root = `/proc/${leader}/root`;
@@ -39,13 +42,20 @@ function bring({ leader }: Machine): void {
   }
 }
 
+const within = ({ leader }: Machine, ...words: string[]): string =>
+  execFileSync('nsenter', ['-t', String(leader), '-n', 'iptables', ...words], { encoding: 'utf8' });
+
 /** What a host sends beyond its network is refused, and counted where it is the web's. */
-function cutOff({ leader, address }: Machine): void {
-  const within = (...words: string[]): string =>
-    execFileSync('nsenter', ['-t', String(leader), '-n', 'iptables', ...words], { encoding: 'utf8' });
+function cutOff(machine: Machine): void {
+  const { address } = machine;
   const away = ['-o', 'host0', '!', '-d', address.replace(/\d+$/, '0/24')];
-  for (const chain of ['OUTPUT', 'FORWARD']) within('-I', chain, '1', ...away, '-j', 'REJECT');
+  for (const chain of ['OUTPUT', 'FORWARD']) within(machine, '-I', chain, '1', ...away, '-j', 'REJECT');
+  within(machine, '-I', 'OUTPUT', '1', ...away, '-p', 'tcp', '-m', 'multiport', '--dports', '80,443', '-j', 'REJECT');
 }
+
+/** Packets to the web that were refused. */
+const tried = (machine: Machine): string =>
+  /^ *(\d+) .*multiport dports 80,443/m.exec(within(machine, '-nvxL', 'OUTPUT'))![1]!;
 
 describe.skipIf(!rpms || !images)('a host with dnf and without a network', () => {
   let two: Machines;
@@ -114,6 +124,10 @@ dnf install -y -q socat >/dev/null`,
       await connected.put('/root/deepseek.yaml', configuration(mirrors), { mode: 0o644 });
       const line =
         'cd /root && node /opt/deepseek-deploy/bin/deepseek-deploy.js bundle create --os rhel9 --no-gpu --json';
+      await must(connected, unsigned, address);
+      const refused = await connected.run({ ...sh(line), timeoutMs: 300_000 });
+      expect([refused.code, refused.stderr]).toEqual([6, expect.stringContaining('is not signed')]);
+      await must(connected, 'rm /etc/yum.repos.d/bad.repo');
       const startedAt = performance.now();
       const made = await connected.run({ ...sh(line), timeoutMs: 300_000 });
       console.log(`bundle create: ${((performance.now() - startedAt) / 1000).toFixed(1)} s\n${made.stdout}`);
@@ -134,6 +148,7 @@ dnf install -y -q socat >/dev/null`,
     console.log(made.text);
     well(made, 'init');
     expect((await bare.run(kubectl(['get', 'nodes', '--no-headers']))).stdout).toMatch(/ Ready /);
+    expect(tried(two.hosts[1]!)).toBe('0');
     const origins = `dnf -q list installed containerd.io kubelet socat conntrack-tools container-selinux | awk '{print $3}' | grep -v '^Packages$' | sort -u`;
     expect(await must(bare, origins)).toBe('@deepseek-deploy-bundle');
     const again = await type('init --yes');

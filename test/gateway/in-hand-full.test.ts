@@ -9,7 +9,7 @@ import { startGateway, testSettings, until } from './harness.js';
 
 const hello = { model: 'm', stream: true, messages: [{ role: 'user', content: 'hi' }] };
 /** More than a worker's file has room for from the start (core/in_hand.lua, STEP). */
-const atOnce = 300;
+const atOnce = 160;
 const megabytes = 128;
 
 /** @param folder where it is mounted */

@@ -65,6 +65,27 @@ onBoth(
       expect((await post(both)).status).toBe(200);
     });
 
+    it('lets in who has waited as long as Retry-After said, and says no less each time it fails again', async () => {
+      let before = 0;
+      for (let round = 0; round < 2; round += 1) {
+        both.engine.usual(status(500));
+        const refused = await until('it is left alone', async () => {
+          const one = await post(both);
+          return one.status === 503 ? one : undefined;
+        });
+        const seconds = Number(refused.headers.get('retry-after'));
+        expect(seconds).toBeGreaterThanOrEqual(before);
+        before = seconds;
+        await sleep(seconds * 1000);
+        // Let in, and answered or failed by the engine itself: not refused.
+        both.engine.forget();
+        if (round === 1) both.engine.usual(answer);
+        expect((await post(both)).status).toBe(round === 1 ? 200 : 500);
+        expect(both.engine.seen).toHaveLength(1);
+      }
+      await closedAgain(both);
+    });
+
     it('is probed by one request at a time, over all workers, and left alone again when that fails', async () => {
       both.engine.usual(status(500));
       for (let i = 0; i < 6; i += 1) await post(both);

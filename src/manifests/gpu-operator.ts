@@ -74,7 +74,7 @@ export const gpuOperator = (): readonly KubeObject[] => [
     tolerations: [{ operator: 'Exists' }],
     containers: [
       {
-        name: 'operator',
+        name: operatorName,
         image,
         command: ['gpu-operator'],
         args: ['--leader-elect'],

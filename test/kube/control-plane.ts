@@ -31,8 +31,11 @@ export function builtRpms(): string | undefined {
   return execFileSync(`${import.meta.dirname}/../hosts/rpms`, { encoding: 'utf8', stdio: 'pipe' }).trim();
 }
 
+/** The program that `test/kube/part` has built of this name; undefined when it has not. */
+export const builtPart = (name: string): string | undefined => where('part', name);
+
 /** The etcd we build, or Debian's (3.4 is enough for an API server alone). */
-export const etcdPath = where('part', 'etcd') ?? ['/usr/bin/etcd', '/usr/local/bin/etcd'].find(existsSync);
+export const etcdPath = builtPart('etcd') ?? ['/usr/bin/etcd', '/usr/local/bin/etcd'].find(existsSync);
 
 export interface ControlPlane {
   /** Belongs to system:masters. */
@@ -54,8 +57,8 @@ const freePort = (): Promise<number> =>
     });
   });
 
-/** @param programs the folder of `test/kube/build` */
-export async function controlPlane(programs: string): Promise<ControlPlane> {
+/** @param programs the folder of `test/kube/build` @param audited whether what accounts of pods ask is written down */
+export async function controlPlane(programs: string, audited = false): Promise<ControlPlane> {
   const folder = mkdtempSync(`${tmpdir()}/dd-kube-`);
   const children: ChildProcess[] = [];
   const start = (program: string, words: string[]): void => {
@@ -68,7 +71,7 @@ export async function controlPlane(programs: string): Promise<ControlPlane> {
     rmSync(folder, { recursive: true, force: true });
   };
   try {
-    return { ...(await bring(programs, folder, start, children)), close };
+    return { ...(await bring(programs, folder, start, children, audited)), close };
   } catch (error) {
     await close();
     throw error;
@@ -80,6 +83,7 @@ async function bring(
   folder: string,
   start: (program: string, words: string[]) => void,
   children: readonly ChildProcess[],
+  audited: boolean,
 ): Promise<Omit<ControlPlane, 'close'>> {
   const startedAt = performance.now();
   const [client, peer, secure] = (await Promise.all([freePort(), freePort(), freePort()])) as [number, number, number];
@@ -89,7 +93,11 @@ async function bring(
   const kubeconfig = `${folder}/kubeconfig`;
   writeFileSync(kubeconfig, kubeconfigOf(server), { mode: 0o600 });
   start(etcdPath!, etcdWords(folder, client, peer));
-  start(`${programs}/kube-apiserver`, apiServerWords(folder, client, secure));
+  if (audited) writeFileSync(`${folder}/policy`, auditPolicy);
+  start(`${programs}/kube-apiserver`, [
+    ...apiServerWords(folder, client, secure),
+    ...(audited ? auditWords(folder) : []),
+  ]);
   const get = (path: string) => ask(`${server}${path}`);
   await until(async () => (await get('/readyz')).body === 'ok', children, folder);
   const common = ['--kubeconfig', kubeconfig, '--bind-address=127.0.0.1', '--leader-elect=false'];
@@ -134,6 +142,34 @@ const apiServerWords = (folder: string, etcd: number, port: number): string[] =>
   '--endpoint-reconciler-type=none',
   '--allow-privileged=true',
 ];
+
+const auditPolicy = JSON.stringify({
+  apiVersion: 'audit.k8s.io/v1',
+  kind: 'Policy',
+  omitStages: ['RequestReceived'],
+  rules: [{ level: 'Metadata', userGroups: ['system:serviceaccounts'] }, { level: 'None' }],
+});
+
+const auditWords = (folder: string): string[] => [
+  `--audit-policy-file=${folder}/policy`,
+  `--audit-log-path=${folder}/audit.ndjson`,
+  '--audit-log-mode=blocking',
+];
+
+/** What accounts of a namespace asked: 'gpu-operator patch nodes', refused or not. */
+export function askedBy(
+  { folder }: Pick<ControlPlane, 'folder'>,
+  namespace: string,
+): { said: string; refused: boolean }[] {
+  const lines = readFileSync(`${folder}/audit.ndjson`, 'utf8').split('\n').filter(Boolean);
+  return lines.flatMap((line) => {
+    const { user, verb, objectRef, responseStatus } = JSON.parse(line);
+    const name = `${user.username}`.split(`system:serviceaccount:${namespace}:`)[1];
+    if (name === undefined || objectRef === undefined) return [];
+    const what = [objectRef.resource, objectRef.subresource].filter(Boolean).join('/');
+    return [{ said: `${name} ${verb} ${what}`, refused: responseStatus?.code === 403 }];
+  });
+}
 
 const kubeconfigOf = (server: string): string =>
   JSON.stringify({

@@ -44,7 +44,7 @@ export async function planWeights(wish: WeightsWish, world: World): Promise<Weig
     if (form === 'safetensors') plans.push({ id, form, listing: await safetensorsOf(model, hub, world) });
     else {
       const gguf = chooseGguf(model, wish.quantisation);
-      plans.push({ id, form, listing: ggufListing(gguf, fileUrl(gguf, hub, world.env)) });
+      plans.push({ id, form, listing: ggufListing(gguf, hub, fileUrl(gguf, hub, world.env)) });
     }
   }
   return plans;

@@ -134,8 +134,8 @@ export async function safetensorsOf(model: Model, hub: string, world: World): Pr
 }
 
 /** The one file that llama.cpp serves; its hash is the catalogue's. */
-export const ggufListing = (gguf: Gguf, url: string): Listing => ({
-  repo: gguf.at.huggingface?.repo ?? gguf.at.modelscope?.repo ?? '',
-  revision: gguf.at.huggingface?.revision ?? gguf.at.modelscope?.revision ?? '',
-  files: [{ path: gguf.file, bytes: gguf.bytes, url, proof: { sha256: gguf.sha256 } }],
-});
+export function ggufListing(gguf: Gguf, hub: string, url: string): Listing {
+  const { repo, revision } = gguf.at[hub === 'modelscope' ? 'modelscope' : 'huggingface']!;
+  const { file: path, bytes, sha256 } = gguf;
+  return { repo, revision, files: [{ path, bytes, url, proof: { sha256 } }] };
+}

@@ -1,8 +1,8 @@
 import { isSupply, show as showCommand } from '../command.js';
 import { UserError } from '../errors.js';
-import { bytesText } from '../models/progress.js';
+import { Meter, progressText } from '../models/progress.js';
 import { say, type Text } from '../say.js';
-import type { Result, World } from '../world.js';
+import type { Result, Upload, World } from '../world.js';
 import { allDone, many } from './many.js';
 import { type Action, tail } from './step.js';
 
@@ -101,20 +101,31 @@ async function upload({ folder, files }: Action & { kind: 'upload' }, world: Wor
   const folders = new Set(paths.map((path) => path.slice(0, path.lastIndexOf('/'))));
   for (const one of folders) await world.files.makeDir(one, 0o755);
   const total = files.reduce((sum, { content }) => sum + content.bytes, 0);
-  let done = 0;
+  const now = (): number => world.clock.monotonic();
+  const meter = new Meter('fetch', 0, total, now, (progress) => note(progressText(progress)));
   const named = files.map((file) => ({ name: file.path, ...file }));
   const outcomes = await many(
     named,
     uploads,
     async ({ path, content }) => {
-      await world.host.put(`${folder}/${path}`, content, { mode: 0o644, owner: '0:0', sudo: true });
-      done += content.bytes;
-      note(say(`${bytesText(done)} of ${bytesText(total)}`, `${bytesText(done)} / ${bytesText(total)}`));
+      const told = counted(content, (bytes) => meter.add(bytes));
+      await world.host.put(`${folder}/${path}`, told, { mode: 0o644, owner: '0:0', sudo: true });
     },
     { stopAtFailure: true, signal: world.stop },
   );
   if (!world.stop.aborted) allDone(outcomes.filter(({ state }) => state !== 'skipped'));
 }
+
+/** A file of gigabytes tells how far it is. */
+const counted = (content: Upload, add: (bytes: number) => void): Upload => ({
+  ...content,
+  async *chunks() {
+    for await (const chunk of content.chunks()) {
+      yield chunk;
+      add(chunk.length);
+    }
+  },
+});
 
 async function supervise(world: World): Promise<void> {
   const { startSupervision } = await import('../supervisor/control.js');

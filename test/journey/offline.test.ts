@@ -108,7 +108,7 @@ describe.skipIf(!canBeAlone)('where there is none', () => {
   });
 
   it('it is served, from nothing but the bundle; the second time nothing changes, and down leaves nothing', async () => {
-    const script = `${init} --bundle-key ${key} --model ${model} >first && ${init} >second && "$0" down --purge --yes >&2`;
+    const script = `${init} --bundle-key ${key} --model ${model} >first && ${init} >second && "$0" down --purge --audit-log --yes >&2`;
     const { code, stderr } = await offline(script);
     const said = (name: string) => readFileSync(join(on.folder, 'there', name), 'utf8');
     expect(code, `${stderr}\n${said('first')}`).toBe(0);

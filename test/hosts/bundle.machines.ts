@@ -1,5 +1,5 @@
-/** A bundle made with a network, and three bare hosts without one that become a cluster from it. */
-import { copyFileSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+/** A bundle made with a network, and three bare hosts without one, one of them with GPUs, that become a cluster from it. */
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openSsh, type Ssh, type SshHost } from '../../src/hosts/ssh.js';
@@ -7,7 +7,9 @@ import { allDone, many } from '../../src/plan/many.js';
 import { kubectl } from '../../src/steps/at-node.js';
 import { sh } from '../hosts-contract/contract.js';
 import { builtImages, builtPackages } from '../kube/control-plane.js';
+import { HubServer, serve, sha256 } from '../models/hub-server.js';
 import { cli, type Told } from './cli.js';
+import { giveGpus } from './gpu.js';
 import { type Machines, machines } from './machines.js';
 import { mirror } from './mirror.js';
 
@@ -26,6 +28,26 @@ iptables -I OUTPUT 1 -o host0 ! -d "$1" -p tcp -m multiport --dports 80,443 -j R
 ! timeout 5 curl -fsS -o /dev/null http://deb.debian.org/debian/dists/bookworm/Release 2>/dev/null
 iptables -Z`;
 const triedScript = `iptables -nvxL OUTPUT | awk '/multiport dports 80,443/ {print $1}'`;
+
+/** Weights of a model of the catalogue, but for their size. */
+const weights: Readonly<Record<string, Buffer>> = {
+  'config.json': Buffer.from('{}'),
+  'model-1.safetensors': Buffer.alloc(20_000_000, 'one'),
+  'model-2.safetensors': Buffer.alloc(10_000_000, 'two'),
+};
+
+async function hubOf(): Promise<HubServer> {
+  const hub = await HubServer.start();
+  const siblings = Object.entries(weights).map(([rfilename, content]) => ({
+    ...{ rfilename, size: content.length, lfs: { sha256: sha256(content) } },
+  }));
+  hub.answer = (request, response, count) => {
+    if (request.url!.startsWith('/api/'))
+      return response.writeHead(200).end(JSON.stringify({ sha: 'c'.repeat(40), siblings }));
+    return serve(weights[request.url!.replace(/.*\//, '')]!)(request, response, count);
+  };
+  return hub;
+}
 
 /** Each whole file by its inode: one that is sent again has another. */
 const packagesScript = `find /var/cache/deepseek-deploy/bundle -name '*.deb' -printf '%i %f\\n' 2>/dev/null; true`;
@@ -64,6 +86,7 @@ describe.skipIf(!packages || !images)('three bare hosts without a network', () =
     three = await machines(3);
     ssh = openSsh(three.settings, process.env);
     hosts = three.hosts.map((machine) => ssh.host(machine.target()));
+    await giveGpus(hosts[2]!);
     folder = mkdtempSync(`${tmpdir()}/dd-bundle-`);
     process.env.XDG_CACHE_HOME = `${folder}/cache`;
     type = cli(`${process.cwd()}/src/main.ts`, folder);
@@ -78,18 +101,22 @@ describe.skipIf(!packages || !images)('three bare hosts without a network', () =
 
   it('a bundle is made where there is one', async () => {
     const from = await mirror('127.0.0.1', { packages: packages!, images: images! });
+    const hub = await hubOf();
     const { address, fingerprint } = from;
     try {
-      const keys = `keys: {docker: ${fingerprint}, kubernetes: ${fingerprint}}`;
-      const registries = `registries: {registry.k8s.io: ["${address}"], ghcr.io: ["${address}"]}`;
-      configuration(
-        `mirrors: {docker: "${address}/docker", kubernetes: "${address}/kubernetes", ${keys}, ${registries}}`,
+      const names = ['docker', 'kubernetes', 'toolkit'];
+      const keys = names.map((name) => `${name}: ${fingerprint}`).join(', ');
+      const registries = ['registry.k8s.io', 'ghcr.io', 'nvcr.io'].map((name) => `${name}: ["${address}"]`).join(', ');
+      const places = names.map((name) => `${name}: "${address}/${name}"`).join(', ');
+      configuration(`mirrors: {${places}, keys: {${keys}}, registries: {${registries}}}`);
+      const made = await type(
+        `bundle create --os debian12 --model deepseek-v3.1 --hub ${hub.url} --out debian12.bundle`,
       );
-      const made = await type('bundle create --os debian12 --no-gpu --out debian12.bundle');
       said('bundle create', made);
       expect(made.code).toBe(0);
     } finally {
       await from.close();
+      await hub.close();
     }
     configuration('');
     const subnet = three.hosts[0]!.address.replace(/\d+$/, '0/24');
@@ -98,6 +125,7 @@ describe.skipIf(!packages || !images)('three bare hosts without a network', () =
 
   it('one that is damaged, cut short, or of somebody unknown is refused, and nothing is touched', async () => {
     copyFileSync(`${folder}/debian12.bundle`, `${folder}/bad.bundle`);
+    symlinkSync(`${folder}/debian12.bundle.weights`, `${folder}/bad.bundle.weights`);
     const bytes = readFileSync(`${folder}/bad.bundle`);
     bytes[bytes.length >> 1]! ^= 1;
     writeFileSync(`${folder}/bad.bundle`, bytes);
@@ -138,7 +166,11 @@ describe.skipIf(!packages || !images)('three bare hosts without a network', () =
     expect(await on(triedScript)).toEqual(['0', '0', '0']);
     const images = await on('ctr -n k8s.io images ls -q');
     expect(images.map((names) => /registry.k8s.io.(etcd|kube-apiserver):/.test(names))).toEqual([true, false, false]);
+    expect(images.map((names) => /nvcr.io.nvidia.k8s-device-plugin:/.test(names))).toEqual([false, false, true]);
     for (const names of images) expect(names).toContain('registry.k8s.io/kube-proxy:');
+    const laid = await on('cd /var/lib/deepseek-deploy/models/deepseek-v3.1 2>/dev/null && sha256sum *; true');
+    const lines = Object.entries(weights).map(([name, content]) => `${sha256(content)}  ${name}`);
+    expect(laid).toEqual(['', '', lines.join('\n')]);
     expect(await on('ls /var/cache/deepseek-deploy/bundle')).toEqual(Array(3).fill('images.txt\npackages'));
   }, 1_200_000);
 
@@ -154,6 +186,7 @@ describe.skipIf(!packages || !images)('three bare hosts without a network', () =
     const told = await type('reset --cluster default --yes');
     said('reset', told);
     expect(told.code, told.text).toBe(0);
+    expect(told.text).toContain('model weights of the bundle, in /var/lib/deepseek-deploy/models');
     const left = "find / -xdev -name '*deepseek-deploy*' -not -path '/proc/*' -not -path '/var/lib/deepseek-deploy*'";
     expect(await on(left)).toEqual(['', '', '']);
   }, 600_000);

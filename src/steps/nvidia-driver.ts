@@ -17,8 +17,9 @@ import { repositoryFor } from './repositories.js';
 
 const answers = async (world: World): Promise<boolean> => (await ask(world, answersScript)).code === 0;
 
+// $1: the kernel that boots next. Debian's takes the newest by itself.
 export const initramfsScript = `if command -v update-initramfs >/dev/null; then update-initramfs -u
-elif command -v dracut >/dev/null; then dracut --force; fi`;
+elif command -v dracut >/dev/null; then dracut --force --kver "$1"; fi`;
 
 /** User space that is upgraded under a loaded module answers nobody ("Driver/library version mismatch"). */
 export const holdScript = `command -v apt-mark >/dev/null || exit 0
@@ -118,7 +119,7 @@ async function installDriver(machine: Machine, world: World): Promise<readonly A
     run(install(system, steps.packages, { from, env: outward(machine) }), driverFailed(machine.name, kernel)),
     run(asRoot(holdScript)),
     untilBuilt(machine.name, kernel),
-    run(asRoot(initramfsScript, [], 600_000)),
+    run(asRoot(initramfsScript, [kernel], 600_000)),
     run(asRoot('systemctl enable -q nvidia-persistenced 2>/dev/null || true')),
     ...(await reboot(world)),
     untilAnswers(machine.name),

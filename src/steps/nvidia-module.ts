@@ -46,7 +46,7 @@ export const driverFailed =
 // $1: the kernel. DKMS skips a kernel whose headers are not there yet, and calls that well.
 export const builtScript = `command -v dkms >/dev/null || exit 0
 of() { dkms status 2>/dev/null | grep -i nvidia; }
-built() { of | grep -F -- "$1" | grep -q installed; }
+built() { of | grep -F -- ", $1, " | grep -q installed; }
 [ -n "$(of)" ] || exit 0
 built "$1" || dkms autoinstall -k "$1" 2>&1 || true
 built "$1" && exit 0

@@ -1,35 +1,49 @@
 /**
  * init is killed with -9 wherever a step ends, a worker loses its power in the middle of its join and the control plane in
- * the middle of kubeadm init: what stands at last is what an undisturbed run makes. KILLS=all (npm run test:kills): every
- * boundary; else a few.
+ * the middle of kubeadm init: what stands at last is what an undisturbed run makes.
  */
 import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Told } from './cli.js';
 import { differences, portrait } from './portrait.js';
 import { built, type Stage, stage } from './stage.js';
 
-const all = process.env.KILLS === 'all';
-const some = /Programs|CRI, control groups|kubelet, kubectl|Every node is ready/;
-
 const boundary = /^✔ (host-\d) {2}(.+?)(?: {2}[\dms. ]+)?$/gm;
 const boundaries = (text: string): string[] =>
   [...text.matchAll(boundary)].map(([, host, title]) => `${host} ${title}`);
 
+interface Cut {
+  readonly host: number;
+  /** The boundary that comes before. */
+  readonly after: string;
+  readonly step: string;
+  /** So long in its middle, ms. */
+  readonly inMs: number;
+}
+
+const cuts: readonly Cut[] = [
+  { host: 0, after: 'host-1 Images of the control plane', step: 'kubeadm.init', inMs: 4000 },
+  { host: 1, after: 'host-1 The first control plane', step: 'kubeadm.join', inMs: 1500 },
+];
+
 interface Line {
+  readonly at: string;
   readonly host?: string;
   readonly step: string;
   readonly event: string;
 }
 
-/** Steps of a host that were begun anew after they had been done. */
-function needless(journal: string): string[] {
-  const done = new Set<string>();
-  const lines = journal
+const linesOf = (journal: string): Line[] =>
+  journal
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line) as Line);
-  return lines.flatMap(({ host, step, event }) => {
+
+/** Steps of a host that were begun anew after they had been done. */
+function needless(journal: string): string[] {
+  const done = new Set<string>();
+  return linesOf(journal).flatMap(({ host, step, event }) => {
     const id = `${host} ${step}`;
     if (event === 'done') done.add(id);
     return event === 'start' && done.has(id) ? [id] : [];
@@ -69,48 +83,49 @@ describe.skipIf(!built)('init over three hosts', () => {
     expect(undisturbed.length).toBeGreaterThan(500);
   }, 900_000);
 
+  /** A run in which a host loses its power in the middle of a step; the host is switched on again after it. */
+  async function cutOff({ host, step, inMs }: Cut): Promise<void> {
+    const machine = now!.machines[host]!;
+    const from = new Date().toISOString();
+    const begun = (): boolean =>
+      linesOf(journal()).some((one) => one.at > from && one.host === machine.name && one.step === step);
+    const run = now!.type('init --yes');
+    while (!begun()) await sleep(50);
+    await sleep(inMs);
+    machine.cutPower();
+    const told = await run;
+    console.log(`${machine.name} lost its power in ${step}: told after ${(told.ms / 1000).toFixed(1)} s`);
+    expect(told.code, told.text).not.toBe(0);
+    expect(told.text).toMatch(new RegExp(`${machine.name} (failed|\\(.*(the connection broke|does not answer))`));
+    await machine.powerOn();
+  }
+
   it('killed and cut off on the way, ends in the same state', async () => {
     now = await stage(3);
-    const { type, machines } = now;
     const seen = new Set<string>();
-    const cut = { control: false, worker: false };
-    let kills = 0;
-    for (;;) {
-      let power: 'control' | 'worker' | undefined;
-      const told = await type('init --yes', {
+    const left = new Set(cuts);
+    for (let kills = 0; ; kills += 1) {
+      const next = [...left].find(({ after }) => seen.has(after));
+      if (next) {
+        left.delete(next);
+        await cutOff(next);
+      }
+      const told = await now.type('init --yes', {
         killAt: (text) => {
           const fresh = boundaries(text).filter((one) => !seen.has(one));
           for (const one of fresh) seen.add(one);
-          if (!cut.control && fresh.some((one) => /host-1 Images of the control plane/.test(one))) power = 'control';
-          if (!cut.worker && fresh.some((one) => /host-1 The first control plane/.test(one))) power = 'worker';
-          if (power === undefined) return fresh.some((one) => all || some.test(one));
-          if (cut[power]) return false;
-          cut[power] = true;
-          setTimeout(() => machines[power === 'control' ? 0 : 1]!.cutPower(), power === 'control' ? 4000 : 2500);
-          return false;
+          return fresh.length > 0;
         },
       });
-      if (power !== undefined) {
-        expect(told.code, told.text).not.toBe(0);
-        const name = machines[power === 'control' ? 0 : 1]!.name;
-        expect(told.text).toMatch(new RegExp(`${name} failed|${name} .*the connection broke`));
-        console.log(`${name} lost its power: told after ${(told.ms / 1000).toFixed(1)} s`);
-        await machines[power === 'control' ? 0 : 1]!.powerOn();
-        continue;
-      }
-      if (told.code === null) {
-        kills += 1;
-        continue;
-      }
-      well(told, `the last of ${kills + 1} runs, ${kills} of them killed`);
+      if (told.code === null) continue;
+      well(told, `after ${kills} kills and two power cuts`);
+      console.log([...seen].join('\n'));
+      expect(kills).toBeGreaterThan(7);
       break;
     }
-    expect(cut).toEqual({ control: true, worker: true });
-    expect(kills).toBeGreaterThan(all ? 15 : 2);
-    console.log([...seen].join('\n'));
+    expect(left.size).toBe(0);
     expect(differences(undisturbed, await portrait(now))).toEqual([]);
     expect(needless(journal())).toEqual([]);
-    const again = await type('init --yes');
-    expect(again.text).toContain('Nothing to change.');
+    expect((await now.type('init --yes')).text).toContain('Nothing to change.');
   }, 1_800_000);
 });

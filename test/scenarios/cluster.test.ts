@@ -461,6 +461,15 @@ describe('nodes', () => {
     expect(record.machines.map(({ name }: { name: string }) => name)).toEqual(['a', 'b']);
   });
 
+  it('that does not answer is told with what to type', async () => {
+    const one = await ready();
+    one.hosts.a!.power = 'off';
+    const before = stateOf(one);
+    expect(await one.type('node remove a --yes')).toBe(3);
+    expect(stateOf(one)).toEqual(before);
+    expect(one.text()).toContain('When it is gone for good: deepseek-deploy node remove a --lost --yes');
+  });
+
   it('wants a yes, and knows its names', async () => {
     const one = await ready();
     expect(await one.type('node remove a')).toBe(2);

@@ -17,6 +17,7 @@ const faults = [
   'breaker-cache',
   'cache-flight',
   'cache-kept',
+  'closing',
   'cloud',
   'comments',
   'engines',

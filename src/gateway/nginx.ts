@@ -80,14 +80,15 @@ export const routes: readonly Route[] = [
 /** Statuses that nginx raises before or instead of Lua; 494 to 496 are its own for broken headers and TLS. */
 const raised = '400 404 405 408 411 413 414 416 431 494 495 496 500 501 505';
 
-const since = (build: NginxOptions['build'], ...version: [number, number, number]): boolean => {
+export const since = (build: Pick<NginxBuild, 'version'>, ...version: [number, number, number]): boolean => {
   const at = version.findIndex((part, i) => part !== build.version[i]);
   return at < 0 || build.version[at]! > version[at]!;
 };
 
 /**
  * On a reload old workers close kept connections that wait, and those whose answer began before: a request on its way
- * along one is lost. From 1.27.4 on they wait this long for it, and answer it with `Connection: close`.
+ * along one is lost. From 1.27.4 on they wait this long for it, and answer it with `Connection: close`; before, see
+ * core/closing.lua.
  */
 const keptOnReload = (options: NginxOptions): string[] =>
   since(options.build, 1, 27, 4) ? ['keepalive_min_timeout 5s;'] : [];

@@ -3,6 +3,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { bracketed } from '../address.js';
 import type { Command } from '../command.js';
+import { type NginxBuild, since } from './nginx.js';
 
 const isIp = (name: string): boolean => name.includes(':') || /^\d+(\.\d+){3}$/.test(name);
 
@@ -96,16 +97,27 @@ export const issueCommand = (
   ],
 });
 
-/** nginx reads certificate and key again; streams go on in the old workers. Nothing happens where no nginx of ours runs. */
-export const reloadCommand = (directory: string): Command => ({
-  argv: [
-    'sh',
-    '-euc',
-    // The title of nginx's master tells its prefix: an id that another process has got by now is left alone.
-    'pid=$(cat "$1/nginx.pid" 2>/dev/null) && grep -qF "$1" "/proc/$pid/cmdline" || exit 0; kill -HUP "$pid"',
-    'reload',
-    directory,
-  ],
+const reloads = `
+# The title of nginx's master tells its prefix: an id that another process has got by now is left alone.
+pid=$(cat "$1/nginx.pid" 2>/dev/null) && grep -qF "$1" "/proc/$pid/cmdline" || exit 0
+if [ "$2" -gt 0 ]; then
+  umask 022
+  echo $(($(date +%s) + 10)) >"$1/closing"
+  sleep "$2"
+fi
+kill -HUP "$pid"`;
+
+type Version = Pick<NginxBuild, 'version'>;
+
+/** Seconds for which answers say `Connection: close` before a reload (core/closing.lua); later builds need none. */
+const leave = (build: Version | undefined): number => (build && !since(build, 1, 27, 4) ? 2 : 0);
+
+/**
+ * nginx reads certificate, key and configuration again; streams go on in the old workers. Nothing happens where no nginx
+ * of ours runs.
+ */
+export const reloadCommand = (directory: string, build: Version | undefined): Command => ({
+  argv: ['sh', '-euc', reloads, 'reload', directory, String(leave(build))],
 });
 
 /** The certificate that is served there, in PEM among other words; ends by itself. */

@@ -178,7 +178,9 @@ export const gateway: Step<Setup> = {
         ? []
         : [{ kind: 'write', ...settingsAsFile(directory, withConfigured(settings, wanted)) } as const]),
       { kind: 'run', command: { ...testCommand(plan), cwd: directory }, failed: refusedByNginx },
-      ...(now === undefined || now.made === made ? [] : [{ kind: 'run', command: reloadCommand(directory) } as const]),
+      ...(now === undefined || now.made === made
+        ? []
+        : [{ kind: 'run', command: reloadCommand(directory, plan.build) } as const]),
       ...(now === undefined ? [] : [{ kind: 'wait', what, until: inForce(setup, made), timeoutMs: 20_000 } as const]),
     ];
   },

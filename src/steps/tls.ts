@@ -15,6 +15,7 @@ import {
 import type { Action, Step } from '../plan/step.js';
 import { say, type Text } from '../say.js';
 import type { World } from '../world.js';
+import { findNginx } from './nginx.js';
 import { type Setup, tlsFilesOf } from './setup.js';
 
 const everywhere = ['0.0.0.0', '::'];
@@ -99,6 +100,7 @@ export const tls: Step<Setup> = {
     if (found) refuse(setup, found);
     await needOpenssl(world);
     const names = await namesOf(setup, world);
+    const nginx = await findNginx(world);
     const issue = issueCommand(home, names, setup.name, world.random(30));
     return [
       ...(found
@@ -107,7 +109,7 @@ export const tls: Step<Setup> = {
             { kind: 'run', command: issue },
           ] as const)
         : []),
-      { kind: 'run', command: reloadCommand(gatewayDirectory(home)) },
+      { kind: 'run', command: reloadCommand(gatewayDirectory(home), nginx.usable ? nginx.build : undefined) },
       {
         kind: 'wait',
         what: say('the new certificate', '新证书生效'),

@@ -4,6 +4,7 @@ local audit = require "core.audit"
 local admin = require "endpoints.admin"
 local balancer = require "core.balancer"
 local breakers = require "core.breakers"
+local closing = require "core.closing"
 local collector = require "core.collector"
 local grpc = require "core.grpc"
 local comments = require "core.comments"
@@ -46,6 +47,7 @@ end
 function M.work()
   collector.work()
   settings.work()
+  closing.work()
   names.work(settings)
   peers.work()
   breakers.work()
@@ -63,6 +65,7 @@ M.stop = audit.stop
 local function open(route, engine)
   local req = request.open(route, engine)
   req.now = settings.current()
+  if closing.now then ngx.header["Connection"] = "close" end
   return req
 end
 

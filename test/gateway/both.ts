@@ -7,6 +7,7 @@ import { answer, startEngine, type TestEngine } from './engine.js';
 import { type Gateway, type StartOptions, startGateway, testSettings } from './harness.js';
 
 export interface Both {
+  readonly nginx: BuildName;
   readonly engines: readonly TestEngine[];
   readonly engine: TestEngine;
   readonly gateway: Gateway;
@@ -21,7 +22,8 @@ export interface BothOptions extends Partial<Omit<NginxOptions, 'build'>>, Pick<
 export function onBoth(title: string, options: BothOptions, tests: (both: Both) => void): void {
   describe.each<BuildName>(['debian', 'current'])(`${title} (%s nginx)`, (nginx) => {
     const { engines: count = 1, settings = testSettings, ...more } = options;
-    const state = { engines: [] as TestEngine[] } as { engines: TestEngine[]; engine: TestEngine; gateway: Gateway };
+    type State = { nginx: BuildName; engines: TestEngine[]; engine: TestEngine; gateway: Gateway };
+    const state = { nginx, engines: [] as TestEngine[] } as State;
     beforeAll(async () => {
       for (let i = 0; i < count; i += 1) state.engines.push(await startEngine());
       state.engine = state.engines[0]!;

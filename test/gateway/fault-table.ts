@@ -1,12 +1,13 @@
 /** What goes wrong under load, one row each: the gateway it goes wrong for, what is done, and what callers may notice. */
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { appendFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
+import { promisify } from 'node:util';
 import { auditOptions } from '../../src/gateway/audit.js';
 import { auditFolder } from '../../src/gateway/files.js';
 import type { Settings } from '../../src/gateway/settings.js';
-import { ownFiles } from '../../src/gateway/tls.js';
+import { ownFiles, reloadCommand } from '../../src/gateway/tls.js';
 import { type BuildName, build } from './builds.js';
 import { sleep } from './engine.js';
 import type { EngineProcess } from './engine-process.js';
@@ -15,6 +16,7 @@ import type { RedisServer } from './redis-servers.js';
 import type { TlsHome } from './tls-home.js';
 
 export interface Scene {
+  readonly nginx: BuildName;
   readonly gateway: Gateway;
   readonly engine: Pick<EngineProcess, 'kill'>;
   readonly redis: RedisServer;
@@ -46,9 +48,13 @@ export const workersOf = async ({ pid }: Gateway): Promise<number[]> => {
   return text.trim().split(' ').filter(Boolean).map(Number);
 };
 
-async function reload({ gateway }: Scene): Promise<void> {
-  const before = await workersOf(gateway);
-  gateway.process.kill('SIGHUP');
+async function reload(scene: Scene): Promise<void> {
+  const before = await workersOf(scene.gateway);
+  scene.gateway.process.kill('SIGHUP');
+  await replaced(scene, before);
+}
+
+async function replaced({ gateway }: Scene, before: readonly number[]): Promise<void> {
   await until('new workers', async () => (await workersOf(gateway)).some((pid) => !before.includes(pid)) || undefined);
   await until(
     'the old ones leave',
@@ -146,6 +152,18 @@ export const faults: readonly Fault[] = [
     },
   },
   { name: 'a reload', happen: reload, unread: onReload },
+  {
+    name: 'a reload that was said before',
+    not: (nginx) => (nginx === 'debian' ? undefined : 'its nginx is named after its loader, and needs none'),
+    happen: async (scene) => {
+      const before = await workersOf(scene.gateway);
+      const { argv } = reloadCommand(scene.gateway.directory, await build(scene.nginx));
+      await promisify(execFile)(argv[0], argv.slice(1));
+      await replaced(scene, before);
+    },
+    // Who came back within these two seconds has no connection left to lose; one may have opened one just then.
+    unread: 2,
+  },
   {
     name: 'a change of the certificate',
     tls: true,

@@ -160,7 +160,7 @@ describe.each<BuildName>(['debian', 'current'])('under load (%s nginx)', (nginx)
           if (fault.name.includes('clock')) await takeClock(gateway);
           const load = startLoad(gateway, { atOnce, ...(fault.tls ? { ca: await home.ca() } : {}) });
           await sleep(700);
-          await fault.happen({ gateway, engine: { kill }, redis, home });
+          await fault.happen({ nginx, gateway, engine: { kill }, redis, home });
           await sleep(1200);
           const books = await load.stop();
           if (process.env.SHOW) {

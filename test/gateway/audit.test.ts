@@ -155,7 +155,7 @@ describe.each<BuildName>(['debian', 'current'])('the end of a gateway (%s nginx)
   it('gives what it had in hand its line, and closes its files', async () => {
     const engine = await startEngine(stream(100, 50));
     const gateway = await startGateway(testSettings([engine.peer]), { nginx });
-    const both = { gateway, engine, engines: [engine] };
+    const both = { nginx, gateway, engine, engines: [engine] };
     try {
       const streams = ['a', 'b'].map(async (id) =>
         (await post(both, id, { ...hello, stream: true })).text().catch(() => 'broken'),

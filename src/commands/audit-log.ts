@@ -6,6 +6,7 @@ import { auditFolder, gatewayDirectory, secretsFile } from '../gateway/files.js'
 import type { Secrets } from '../gateway/settings.js';
 import { say } from '../say.js';
 import { needDeployment } from '../targets/deployment.js';
+import { auditLogHere } from '../targets/purge.js';
 import type { Input, Option } from '../verb.js';
 import type { World } from '../world.js';
 
@@ -17,7 +18,9 @@ export const places: readonly Option[] = [
 /** @throws UserError `audit.secrets` without the secret that the log was written with */
 export async function logOf(input: Input, world: World): Promise<Log> {
   const { folder, secrets } = input.options as { folder?: string; secrets?: string };
-  if (folder === undefined || secrets === undefined) await needDeployment(world);
+  const elsewhere = folder !== undefined && secrets !== undefined;
+  // A purge leaves the log without a deployment.
+  if (!elsewhere && (await auditLogHere(world)) === undefined) await needDeployment(world);
   const gateway = gatewayDirectory(world.places.home);
   const file = secrets === undefined ? secretsFile(gateway) : resolve(world.cwd, secrets);
   const text = await world.files.readIfAny(file);

@@ -25,6 +25,19 @@ it('stays, and where it is is told', async () => {
   });
 });
 
+it('is still read afterwards', async () => {
+  const { world } = await recorded();
+  const { home } = world.places;
+  await world.files.write(`${home}/gateway/secrets.json`, '{"auditSecret":"s","pepper":"p"}');
+  await world.files.remove(`${auditFolder(gatewayDirectory(home))}/ledger.ndjson`);
+  await world.files.write(`${auditFolder(gatewayDirectory(home))}/pruned.ndjson`, '');
+  expect((await type('audit query --json', world)).code).toBe(0);
+  expect((await type('down --purge --yes', world)).code).toBe(0);
+  expect(await type('audit query --json', world)).toMatchObject({ code: 0, out: '[]\n' });
+  expect((await type('down --purge --audit-log --yes', world)).code).toBe(0);
+  expect((await type('audit query --json', world)).code).toBe(3);
+});
+
 it('goes when it is asked for, and nothing else speaks of it', async () => {
   const { world } = await recorded();
   const { code } = await type('down --purge --audit-log --yes', world);

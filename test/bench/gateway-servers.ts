@@ -43,6 +43,8 @@ interface BareOptions {
   readonly tls?: { readonly certificate: string; readonly key: string };
   /** HTTP/2 alone, in the clear. */
   readonly http2?: boolean;
+  /** With its Lua module, where that finds its library by itself. */
+  readonly lua?: boolean;
 }
 
 /** A bare nginx whose server does `body`. */
@@ -50,13 +52,13 @@ export async function bare(name: string, nginx: NginxBuild, body: string, option
   const directory = await mkdtemp(`${tmpdir()}/bare-`);
   await mkdir(`${directory}/tmp`);
   const port = await freePort();
-  const { before = '', workers = 1, tls, http2 = false } = options;
+  const { before = '', workers = 1, tls, http2 = false, lua = false } = options;
   const secure = tls
     ? `ssl_certificate ${tls.certificate}; ssl_certificate_key ${tls.key}; ssl_protocols TLSv1.2 TLSv1.3;`
     : '';
   await writeFile(
     `${directory}/nginx.conf`,
-    `${nginx.modules.map((path) => `load_module ${path};`).join(' ')}
+    `${lua ? nginx.modules.map((path) => `load_module ${path};`).join(' ') : ''}
      daemon off; worker_processes ${workers}; pid nginx.pid; error_log stderr crit; events { worker_connections 19000; }
      http { access_log off; ${temp.join(' ')} keepalive_requests 1000000; client_body_buffer_size 1m;
      default_type application/json; ${before}
@@ -93,7 +95,7 @@ export const grpcEngine = (nginx: NginxBuild, json: string): Promise<Server> =>
        ngx.req.read_body()
        ngx.print(ngx.decode_base64("${chunk(json, true).toString('base64')}"))
      }`,
-    { http2: true },
+    { http2: true, lua: true },
   );
 
 export const overGrpc = (settings: Settings): Settings => ({

@@ -194,6 +194,8 @@ onBoth('an audit log that turns', { settings: small }, (both) => {
       return names.some((name) => name.endsWith('.sealed')) || undefined;
     });
     await (await post(both, 'after')).text();
+    // Its caller has its answer before its line is written.
+    await both.gateway.auditOf('after');
     const lines = await until('all', async () => {
       const found = await both.gateway.audit();
       return found.filter(({ id }) => String(id).startsWith('turn-')).length === 40 ? found : undefined;

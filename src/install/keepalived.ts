@@ -14,6 +14,14 @@ export interface VirtualAddress {
 }
 
 /**
+ * Who hears nothing of the one that had the address waits (256 - priority) / 256 s longer than the rest (RFC 5798, skew
+ * time): apart by so much that the first of them is heard before the next takes it too. The last of those that answer
+ * stays above the first of those that do not (200 - 100).
+ */
+const priority = (place: number, count: number): number =>
+  200 - place * Math.min(40, Math.floor(90 / Math.max(1, count - 1)));
+
+/**
  * The peers speak to each other alone (many networks drop VRRP's multicast), so the router's id has to differ only where
  * an address does. One whose API server does not answer falls behind all that do; where none does, before the cluster is
  * made, the first has it.
@@ -35,7 +43,7 @@ vrrp_instance api {
   state BACKUP
   interface ${link}
   virtual_router_id ${Number(address.split('.').at(-1)) || 1}
-  priority ${200 - place}
+  priority ${priority(place, others.length + 1)}
   advert_int 1
   unicast_src_ip ${own}
   unicast_peer {

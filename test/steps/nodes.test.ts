@@ -167,7 +167,7 @@ test('three control planes share an address, which the first of those that answe
   expect(made.shared.config).toContain('controlPlaneEndpoint: 10.0.0.9:6443');
   const texts = await Promise.all(made.worlds.slice(0, 3).map((world) => world.files.read(keepalivedFile)));
   const of = (name: RegExp) => texts.map((text) => name.exec(text)![1]!.trim().split(/\s+/).join(' '));
-  expect(of(/priority (\d+)/)).toEqual(['200', '199', '198']);
+  expect(of(/priority (\d+)/)).toEqual(['200', '160', '120']);
   expect(of(/unicast_src_ip (.*)/)).toEqual(['10.0.0.1', '10.0.0.2', '10.0.0.3']);
   expect(of(/unicast_peer \{([^}]*)\}/)).toEqual(['10.0.0.2 10.0.0.3', '10.0.0.1 10.0.0.3', '10.0.0.1 10.0.0.2']);
   expect(new Set(of(/virtual_ipaddress \{([^}]*)\}/))).toEqual(new Set(['10.0.0.9/32']));

@@ -59,7 +59,7 @@ rm -rf empty rpms/repodata
 mkdir -p empty rpms
 dnf install -y --installroot="$here/empty" --releasever=/ --setopt=module_platform_id="$platform" \\
   --setopt=reposdir=/etc/yum.repos.d,"$here/repos" --setopt=varsdir=/etc/yum/vars,/etc/dnf/vars \\
-  --setopt=install_weak_deps=False --downloadonly --downloaddir="$here/rpms" "$@"
+  --setopt=install_weak_deps=False --disableexcludes=all --downloadonly --downloaddir="$here/rpms" "$@"
 rm -rf empty
 createrepo_c -q --simple-md-filenames rpms
 touch complete`;

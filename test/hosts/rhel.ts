@@ -20,4 +20,8 @@ export const asRocky = (host: Host, mirror: string): Promise<string> => must(hos
 
 /** One major release later: to dnf, and to whoever asks /etc/os-release. */
 export const asRocky10 = (host: Host, mirror: string): Promise<string> =>
-  must(host, 'rpm -U --nosignature "$1"', `${mirror}/ten/rocky-release-10.1-1.el10.x86_64.rpm`);
+  must(
+    host,
+    'curl -fsS --max-time 20 --retry 3 -o /root/release.rpm "$1" && rpm -U --nosignature /root/release.rpm',
+    `${mirror}/ten/rocky-release-10.1-1.el10.x86_64.rpm`,
+  );

@@ -4,15 +4,15 @@ import { systemId } from '../bundle/manifest.js';
 import { lacking } from '../bundle/needs.js';
 import { UserError } from '../errors.js';
 import { type DriverPlan, driverPackages, nouveauFile, nouveauText } from '../install/nvidia.js';
-import { install, onlyOf } from '../install/packages.js';
+import { install, onlyOf, ours } from '../install/packages.js';
 import type { Action } from '../plan/step.js';
 import { say } from '../say.js';
 import type { World } from '../world.js';
 import { ask, asRoot, outward, outwardly, run, systemOf } from './at-node.js';
 import { bundleOf } from './bundle.js';
 import type { Machine, NodeStep } from './machine.js';
-import { answersScript, driverFailed, nextKernel, untilAnswers, untilBuilt } from './nvidia-module.js';
-import { reboot } from './reboot.js';
+import { answersScript, driverFailed, nextKernel, rebootMark, untilAnswers, untilBuilt } from './nvidia-module.js';
+import { bootId, reboot } from './reboot.js';
 import { repositoryFor } from './repositories.js';
 
 const answers = async (world: World): Promise<boolean> => (await ask(world, answersScript)).code === 0;
@@ -106,6 +106,9 @@ function refuseOtherKernel(machine: Machine, { packages, first }: DriverPlan, ke
 async function installDriver(machine: Machine, world: World): Promise<readonly Action[]> {
   refuseSwitches(machine);
   await refuseSecureBoot(machine, world);
+  const [boot, mark] = await Promise.all([bootId(world), world.files.readIfAny(rebootMark)]);
+  const answered: readonly Action[] = [untilAnswers(machine.name), { kind: 'remove', path: rebootMark }];
+  if (mark !== undefined && boot !== undefined && mark !== boot) return answered;
   const system = systemOf(machine);
   const kernel = await nextKernel(machine.facts.kernel?.release ?? '', world);
   const bundle = bundleOf(machine);
@@ -121,8 +124,10 @@ async function installDriver(machine: Machine, world: World): Promise<readonly A
     untilBuilt(machine.name, kernel),
     run(asRoot(initramfsScript, [kernel], 600_000)),
     run(asRoot('systemctl enable -q nvidia-persistenced 2>/dev/null || true')),
+    { kind: 'dir', path: ours, mode: 0o700 },
+    { kind: 'write', path: rebootMark, mode: 0o600, content: boot ?? '' },
     ...(await reboot(world)),
-    untilAnswers(machine.name),
+    ...answered,
   ];
 }
 
@@ -143,6 +148,6 @@ export const nvidiaDriver: NodeStep = {
     if (machine.cluster.settings.driver === 'check') throw noDriver(machine.name);
     return installDriver(machine, world);
   },
-  undo: async () => [{ kind: 'remove', path: nouveauFile }],
+  undo: async () => [nouveauFile, rebootMark].map((path): Action => ({ kind: 'remove', path })),
   leaves: say('the NVIDIA driver', 'NVIDIA 驱动'),
 };

@@ -1,6 +1,6 @@
 /** The driver's module on its way from packages to an answer: built for the kernel that boots next, loaded by it. */
 import { UserError } from '../errors.js';
-import { installFailed } from '../install/packages.js';
+import { installFailed, ours } from '../install/packages.js';
 import { type Action, tail } from '../plan/step.js';
 import { say } from '../say.js';
 import type { Result, World } from '../world.js';
@@ -70,7 +70,11 @@ export const untilBuilt = (name: string, kernel: string): Action =>
     );
   });
 
-// A driver that is loaded late in the boot takes its time; then what is known of why it does not.
+/** The boot that the driver was installed in: in another one it is waited for, for it may be loaded late. */
+export const rebootMark = `${ours}/driver-reboot`;
+
+// A driver that is loaded late in the boot takes its time; then what is known of why it does not. $1: the mark;
+// without it the next run installs and reboots anew.
 export const answersAtLastScript = `i=0; until (${answersScript}); do
   i=$((i+1)); [ $i -lt 24 ] || break; sleep 5
 done
@@ -79,10 +83,10 @@ nvidia-smi -L 2>&1 | tail -n 2
 ! lsmod | grep -q '^nouveau' || echo 'nouveau is loaded, and holds the cards'
 command -v dkms >/dev/null && dkms status | grep -i nvidia
 dmesg 2>/dev/null | grep -E 'NVRM|Key was rejected|nouveau' | tail -n 4
-exit 65`;
+rm -f -- "$1"; exit 65`;
 
 export const untilAnswers = (name: string): Action =>
-  run(asRoot(answersAtLastScript, [], 1_800_000), (result) => {
+  run(asRoot(answersAtLastScript, [rebootMark], 1_800_000), (result) => {
     const said = tail(result);
     return new UserError(
       'nvidia.driver',

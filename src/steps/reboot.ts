@@ -13,8 +13,8 @@ const rebootMs = 20 * 60_000;
 // The command answers before the machine goes down.
 const rebootScript = 'nohup sh -c "sleep 2; systemctl reboot" >/dev/null 2>&1 &';
 
-/** Undefined while it does not answer. */
-async function bootId(world: World): Promise<string | undefined> {
+/** Names the time since the host was started; undefined while it does not answer. */
+export async function bootId(world: World): Promise<string | undefined> {
   try {
     const { code, stdout } = await ask(world, bootIdScript);
     return code === 0 ? stdout.trim() : undefined;

@@ -33,8 +33,13 @@ export const hostKernel: NodeStep = {
   title: say('Kernel modules and settings', '内核模块与参数'),
   on: 'every',
   async done(_, world) {
-    const [is, text] = await Promise.all([settings(world), world.files.readIfAny(modulesFile)]);
-    return wrong(is).length === 0 && text === modulesText;
+    const [is, text, kept] = await Promise.all([
+      settings(world),
+      world.files.readIfAny(modulesFile),
+      world.files.stat(sysctlFile),
+    ]);
+    // Values that are right by chance now are not so after the next boot.
+    return wrong(is).length === 0 && text === modulesText && kept !== undefined;
   },
   async apply(machine, world) {
     const bare = systemOf(machine).family === 'dnf' && !inContainer(machine);

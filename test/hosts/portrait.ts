@@ -12,12 +12,12 @@ apt-mark showmanual | section 'asked for'
 sort /var/lib/deepseek-deploy/packages | section 'brought by us'
 systemctl list-unit-files --no-legend --plain --state=enabled,masked | awk '{print $2, $1}' | section unit
 systemctl list-units --failed --no-legend --plain | awk '{print $1}' | section failed
-ls -d /run/deepseek-deploy* /tmp/* 2>/dev/null | grep -v systemd-private | section 'left over'
+ls -d /run/deepseek-deploy* 2>/dev/null | section 'left over'
 find /etc /opt /usr/local /root /var/lib/deepseek-deploy /var/lib/kubelet/*.* -xdev \\( -type f -o -type l \\) \\
   -not -path '/etc/ssh/ssh_host_*' -not -name machine-id -not -path '*/.ssh/*' -not -path '*cache*' -not -path /etc/mtab |
 while read -r file; do
   case $file in
-    */journal.ndjson|*/cpu_manager_state|*/memory_manager_state) continue ;;
+    */journal.ndjson|*/lock|*/cpu_manager_state|*/memory_manager_state) continue ;;
     /etc/kubernetes/*.conf|/etc/kubernetes/pki/*|*/keyrings/*|*/.gnupg/*|/var/lib/kubelet/pki/*) is=secret ;;
     *) is=$(sed '${words}' "$file" | sha256sum | cut -c1-12) ;;
   esac

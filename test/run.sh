@@ -63,7 +63,8 @@ echo "== a control plane"
 npm run test:kube --silent
 if why=$(test/hosts/can); then
   echo "== real hosts, over ssh"
-  npm run test:hosts --silent
+  # All of this in 45 minutes: whoever has longer runs npm run test:hosts.
+  HOSTS_SECONDS=$((2280 - SECONDS)) npm run test:hosts --silent
 else
   skipped "real hosts, over ssh: $why"
 fi

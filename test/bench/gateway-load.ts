@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { promisify } from 'node:util';
 import { table } from '../../src/table.js';
 import { apiKey } from '../gateway/harness.js';
-import type { Server } from './gateway-servers.js';
+import { on, type Server } from './gateway-servers.js';
 
 const run = promisify(execFile);
 
@@ -32,6 +32,8 @@ export interface Load {
   readonly headers?: Readonly<Record<string, string>>;
   /** Where wrk runs. Default 1, the servers being on 0. */
   readonly core?: number;
+  /** Nobody else gets wrk's core while it has something to do. */
+  readonly undisturbed?: boolean;
 }
 
 /** Microseconds that the processes were on a CPU, and how many of them in user mode (counted in ticks of 10 ms). */
@@ -79,7 +81,8 @@ end`;
 async function measure(server: Server, load: Load, file: string): Promise<Figure> {
   const before = await onCpu(server.workers);
   const args = ['-t1', `-c${load.connections}`, `-d${load.seconds}s`, '-s', file, server.url];
-  const { stdout } = await run('taskset', ['-c', String(load.core ?? 1), 'wrk', ...args]);
+  const [program, ...words] = on(load.core ?? 1, ['wrk', ...args], load.undisturbed);
+  const { stdout } = await run(program!, words);
   const after = await onCpu(server.workers);
   const [requests, duration, p50, p99, mean, bad] = /FIGURES (.*)/.exec(stdout)![1]!.split(' ').map(Number) as number[];
   const cpu = (after.all - before.all) / requests!;

@@ -15,8 +15,8 @@ import {
   everything,
   gateway,
   grpcEngine,
-  on,
   overGrpc,
+  pinned,
   proxied,
   type Server,
   settingsUpTo,
@@ -67,7 +67,7 @@ const sizes: Section = async (setting) => {
   ] as const) {
     await compare(`All policies, ${title} of prompt`, [raw, all], { ...setting.load, bodies: prompts(count, bytes) });
   }
-  const old = on(0, await build('debian'));
+  const old = pinned(0, await build('debian'));
   const servers = [
     await setting.use(proxied('bare proxy_pass', old, setting.engine)),
     await setting.use(gateway('gateway, all policies', everything(setting.engine), { nginx: old })),
@@ -99,7 +99,7 @@ const tls: Section = async (setting) => {
  * each answer (8 us here): what stands here is its own work.
  */
 const core: Section = async ({ nginx, use, load }) => {
-  const engine = await use(bare('engine', on(0, await build('debian')), `return 200 '${answer}';`));
+  const engine = await use(bare('engine', pinned(0, await build('debian')), `return 200 '${answer}';`));
   const port = Number(new URL(engine.url).port);
   const servers = [
     await use(proxied('bare proxy_pass', nginx, port)),
@@ -127,10 +127,15 @@ function later(figures: ReadonlyMap<Server, readonly Figure[]>, base: Server): r
 
 const laterHead = ['', 'requests/s', 'mean', 'p50', 'p99', 'p50 added', 'p99 added', 'bad'];
 
-/** Both at the same rate: half of what the gateway reaches. */
-const half: Section = async (setting) => {
-  const { raw, all } = await both(setting);
-  const load = { ...setting.load, bodies: small };
+/**
+ * Both at the same rate: half of what the gateway reaches. Nobody else gets the cores meanwhile: another program's slice
+ * of 4 ms would stand in the p99, and stand there longer for the server that has less to spare.
+ */
+const half: Section = async ({ use, ...setting }) => {
+  const nginx = pinned(0, await build('current'), true);
+  const engine = await use(bare('engine', pinned(1, await build('debian'), true), `return 200 '${answer}';`));
+  const { raw, all } = await both({ ...setting, use, nginx, engine: Number(new URL(engine.url).port) });
+  const load = { ...setting.load, bodies: small, undisturbed: true };
   const most = median((await inTurn([all], { ...load, rounds: 3 })).get(all)!.map(({ rate }) => rate));
   const figures = await inTurn([raw, all], { ...load, connections: 128, rate: most / 2 });
   print(
@@ -172,7 +177,7 @@ const cache: Section = async (setting) => {
 const grpc: Section = async (setting) => {
   const { nginx, use, load } = setting;
   const { raw, all } = await both(setting, 'gateway, engine over HTTP');
-  const engine = await use(grpcEngine(on(1, await build('debian')), answer));
+  const engine = await use(grpcEngine(pinned(1, await build('debian')), answer));
   const settings = overGrpc(everything(Number(new URL(engine.url).port)));
   const servers = [raw, all, await use(gateway('gateway, engine over gRPC', settings, { nginx }))];
   for (const [title, bytes] of [

@@ -1,5 +1,5 @@
 /** What is measured by `npm run bench:gateway`: bare nginx, the gateway with policies up to one or all of them, on core 0. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
@@ -23,9 +23,17 @@ export interface Server {
   stop(): Promise<void>;
 }
 
-export const on = (core: number, nginx: NginxBuild): NginxBuild => ({
+/** @param undisturbed at a real-time priority, where that is allowed: others get the core only while it is idle */
+export function on(core: number, command: readonly string[], undisturbed = false): [string, ...string[]] {
+  const first = undisturbed && mayBeFirst ? ['chrt', '-f', '1'] : [];
+  return [...first, 'taskset', '-c', String(core), ...command] as [string, ...string[]];
+}
+
+const mayBeFirst = spawnSync('chrt', ['-f', '1', 'true']).status === 0;
+
+export const pinned = (core: number, nginx: NginxBuild, undisturbed = false): NginxBuild => ({
   ...nginx,
-  command: ['taskset', '-c', String(core), ...nginx.command],
+  command: on(core, nginx.command, undisturbed),
 });
 
 const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path tmp/${name};`);

@@ -8,7 +8,7 @@
 import { build } from '../gateway/builds.js';
 import { answer } from './gateway-bodies.js';
 import { type Setting, sections } from './gateway-sections.js';
-import { bare, on, type Server } from './gateway-servers.js';
+import { bare, pinned, type Server } from './gateway-servers.js';
 
 async function main(): Promise<void> {
   const words = process.argv.slice(2);
@@ -16,9 +16,9 @@ async function main(): Promise<void> {
   const wanted = words.filter((word) => word !== '--quick');
   const unknown = wanted.find((word) => !(word in sections));
   if (unknown) throw new Error(`no section ${unknown}; there are ${Object.keys(sections).join(', ')}`);
-  const nginx = on(0, await build('current'));
+  const nginx = pinned(0, await build('current'));
   console.log(`nginx ${nginx.version.join('.')}, one worker`);
-  const engine = await bare('engine', on(1, await build('debian')), `return 200 '${answer}';`);
+  const engine = await bare('engine', pinned(1, await build('debian')), `return 200 '${answer}';`);
   try {
     for (const [name, section] of Object.entries(sections)) {
       if (wanted.length > 0 && !wanted.includes(name)) continue;

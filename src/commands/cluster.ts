@@ -147,7 +147,7 @@ const noHosts = (): UserError =>
   });
 
 /** The lock lies on the first control plane; where that is lost, a reset has it on the first host that is left. */
-const lockPlace = ({ fleet: { hosts } }: Gathered): World =>
+export const lockPlace = ({ fleet: { hosts } }: Gathered): World =>
   (hosts.find(({ roles }) => roles.includes('control-plane')) ?? hosts[0]!).world;
 
 /**

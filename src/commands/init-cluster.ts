@@ -17,7 +17,8 @@ import { kubernetesSteps } from '../targets/kubernetes.js';
 import { wishOf } from '../targets/wish.js';
 import type { Input } from '../verb.js';
 import type { World } from '../world.js';
-import { applyTogether, goOn, withCluster } from './cluster.js';
+import { workOn } from './at-work.js';
+import { applyTogether, goOn, lockPlace, withCluster } from './cluster.js';
 import { nothingToDo, type Plans, showHosts, showPlans } from './cluster-plan.js';
 import { clusterJson, showCluster } from './cluster-state.js';
 
@@ -150,7 +151,11 @@ export async function initCluster(
   const wish = await wholeWish(input, asked, before, world);
   return withCluster(wish.config, input, world, async (gathered) => {
     // What both ask of the API is asked once.
-    const [plans, standing] = await Promise.all([plansOf(gathered, world), readyState(gathered)]);
+    const [plans, standing, other] = await Promise.all([
+      plansOf(gathered, world),
+      readyState(gathered),
+      workOn(lockPlace(gathered), world),
+    ]);
     if (input.options.dryRun) {
       const file = planFile(gathered.cluster.name, wish.remembered, gathered.machines, plans, world.clock.now());
       if (input.json) world.ui.out(`${JSON.stringify({ dryRun: true, ...file }, null, 2)}\n`);
@@ -159,6 +164,8 @@ export async function initCluster(
     }
     if (!input.json) tellLeft(before, gathered, world);
     if (nothingToDo(plans)) {
+      // A run that was killed, or whose host was, leaves the lock: it is taken over, and given back.
+      if (other?.state === 'ended') await applyTogether('init', gathered, world, () => []);
       await record(gathered, wish.remembered, world);
       return finish(gathered, new Map(), input, world, standing);
     }

@@ -23,6 +23,8 @@ const telling = crypto.replace(
 onBoth('secrets that are compared', { settings: oauthSettings, lua: { 'core/crypto.lua': telling } }, (both) => {
   /** What was compared while that was done. */
   async function compared(does: () => Promise<unknown>): Promise<string[]> {
+    // What was said before has arrived by then.
+    await sleep(100);
     const before = both.gateway.log().length;
     await does();
     await sleep(100);

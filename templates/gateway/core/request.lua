@@ -63,6 +63,8 @@ end
 
 --- The subrequest in hand is a part of it, until it is closed.
 function M.lend(req)
+  -- Of a try before: it is over, and its address is its own no longer.
+  if req.part then live[req.part] = nil end
   req.part = address(get_request())
   live[req.part] = req
 end

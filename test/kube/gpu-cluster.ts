@@ -92,7 +92,7 @@ async function serve(): Promise<{ server: Server; address: string }> {
 const images = (): Readonly<Record<string, Program>> => {
   const nfd = { args: ['-port=0'] };
   return {
-    'nfd-master': { ...nfd, path: features! },
+    'nfd-master': { ...nfd, path: features!.replace(/nfd$/, 'nfd-master') },
     'nfd-worker': { ...nfd, path: features!.replace(/nfd$/, 'nfd-worker') },
     'gpu-operator': {
       path: `${operator}/gpu-operator`,

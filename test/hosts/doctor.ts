@@ -7,12 +7,8 @@ import type { Machine } from './machines.js';
 
 const root = join(import.meta.dirname, '../..');
 
-export const machineLine = (
-  { name, address, target }: Machine,
-  role: string,
-  user: 'root' | 'stranger' = 'root',
-): string =>
-  `    ${name}: {address: ${address}, user: ${user}, roles: [${role}], identityFile: ${target().identityFile}}`;
+export const machineLine = (machine: Machine, role: string, user: 'root' | 'stranger' = 'root'): string =>
+  `    ${machine.name}: {address: ${machine.address}, user: ${user}, roles: [${role}], identityFile: ${machine.target().identityFile}}`;
 
 export interface Said {
   readonly exit: number;

@@ -92,7 +92,7 @@ export function refuseUnbundled(machine: Machine): void {
 
 // $1: the package, $2: the version. The program is for this machine's kind of processor.
 const listScript = `set -eu
-t=$(mktemp -d); trap 'rm -rf "$t"' EXIT
+t=$(mktemp -d); trap 'rm -rf "$t"' EXIT; trap 'exit 130' HUP INT TERM
 case $1 in
   *.deb) dpkg-deb --fsys-tarfile "$1" | tar -xf - -C "$t" ./usr/bin/kubeadm ;;
   *) cd "$t" && rpm2cpio "$1" | cpio -id --quiet ./usr/bin/kubeadm ;;

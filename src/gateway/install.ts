@@ -19,7 +19,7 @@ had=0; [ -x /usr/sbin/nginx ] && had=1
 guard=/usr/sbin/policy-rc.d; made=0
 [ -e $guard ] || { printf '#!/bin/sh\\nexit 101\\n' > $guard; chmod 755 $guard; made=1; }
 trap '[ $made = 0 ] || rm -f $guard' EXIT
-trap 'exit 130' INT TERM
+trap 'exit 130' HUP INT TERM
 export DEBIAN_FRONTEND=noninteractive
 [ -z "\${APT_CONFIG:-}" -a -n "$(find /var/lib/apt/lists -name '*_Packages*' -mtime -7 2>/dev/null | head -n 1)" ] || apt-get update
 apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=600 ${packages}

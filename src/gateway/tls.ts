@@ -57,7 +57,7 @@ umask 077
 cd "$1"
 new=$(mktemp -d new.XXXXXX)
 trap 'rm -rf "$new"' EXIT
-trap 'exit 130' INT TERM
+trap 'exit 130' HUP INT TERM
 printf '%s' "$2" > "$new/conf"
 key='-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes'
 if [ ! -s ca.pem ]; then

@@ -34,7 +34,7 @@ function mayShare({ argv, stdin, env, cwd, timeoutMs }: Command, options: RunOpt
 
 // Each answer in a file of its own; builtins where they do, for each program is a process more.
 const head = `d=$(mktemp -d) || exit 70
-trap 'rm -rf "$d"' EXIT
+trap 'rm -rf "$d"' EXIT; trap 'exit 130' HUP INT TERM
 ask() { i=$1 t=$2; shift 2; timeout -k 5 "$t" "$@" >"$d/o$i" 2>"$d/e$i" </dev/null; echo $? >"$d/c$i"; }
 all() { [ ! -s "$1" ] || base64 -w0 <"$1"; }`;
 

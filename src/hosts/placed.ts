@@ -9,7 +9,9 @@ export type RunWith = (command: Command, input: string | Uint8Array | AsyncItera
 
 // $1 path, $2 mode, $3 owner or empty; the first line of the input is the SHA-256 of what follows it: an argument could
 // be listed by others and tell a short secret. An input cut short by a lost connection never reaches the path.
-const put = `set -e; umask 077; IFS= read -r want; t=$(mktemp -- "$1.XXXXXXXX"); trap 'rm -f -- "$t"' EXIT
+// dash runs no EXIT trap for a signal that is not trapped itself.
+const put = `set -e; umask 077; IFS= read -r want
+t=$(mktemp -- "$1.XXXXXXXX"); trap 'rm -f -- "$t"' EXIT; trap 'exit 130' HUP INT TERM
 cat >"$t"; have=$(sha256sum <"$t"); [ "\${have%% *}" = "$want" ] || { echo "the content arrived damaged" >&2; exit 65; }
 chmod -- "$2" "$t"; [ -z "$3" ] || chown -- "$3" "$t"; sync -- "$t"
 [ ! -d "$1" ] || { echo "it is a folder" >&2; exit 66; }

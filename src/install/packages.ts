@@ -52,7 +52,7 @@ get "$@" || { apt-get $5 update -o DPkg::Lock::Timeout=600; get "$@"; }
 export const dnfInstall = `set -eu
 mkdir -p -m 700 "\${1%/*}"
 for name in $2; do rpm -q --quiet --whatprovides "$name" || echo "$name" >>"$1"; done
-said=$(mktemp); trap 'rm -f "$said"' EXIT
+said=$(mktemp); trap 'rm -f "$said"' EXIT; trap 'exit 130' HUP INT TERM
 lists=
 until dnf $5 $lists install -y --setopt=install_weak_deps=False \${4:+"--disableexcludes=$4"} $3 2>"$said"; do
   [ -z "$lists" ] && grep -qE 'Unable to find a match|nothing provides|Status code: 404' "$said" || { cat "$said" >&2; exit 1; }

@@ -55,7 +55,7 @@ export const fingerprintsScript = `[ ! -e "$1" ] || ${fingerprints}`;
 
 // $1: the place; $2: the address; $3: the fingerprint.
 export const fetchKeyScript = `set -eu
-t=$(mktemp); trap 'rm -f "$t"' EXIT
+t=$(mktemp); trap 'rm -f "$t"' EXIT; trap 'exit 130' HUP INT TERM
 curl -fsSL --retry 3 --connect-timeout 20 -o "$t" -- "$2" || exit 75
 is=$(set -- "$t"; ${fingerprints})
 [ "$is" = "$3" ] || { echo "$is"; exit 76; }

@@ -44,7 +44,7 @@ export async function isPinnedApplied(manifest: Pinned, world: World): Promise<b
 // $1: the place; $2: the address; $3: the hash.
 export const fetchScript = `set -eu
 [ "$(sha256sum <"$1" 2>/dev/null | cut -d' ' -f1)" != "$3" ] || exit 0
-t=$(mktemp); trap 'rm -f "$t"' EXIT
+t=$(mktemp); trap 'rm -f "$t"' EXIT; trap 'exit 130' HUP INT TERM
 curl -fsSL --retry 3 --connect-timeout 20 -o "$t" -- "$2" || exit 75
 is=$(sha256sum <"$t" | cut -d' ' -f1); [ "$is" = "$3" ] || { echo "$is"; exit 76; }
 mkdir -p -m 700 "\${1%/*}"; install -m 600 "$t" "$1"`;

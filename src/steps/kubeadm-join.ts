@@ -20,7 +20,7 @@ export const uploadScript = `kubeadm init phase upload-certs --upload-certs --ku
 
 // The token is in a file for as long as kubeadm runs, in memory, and root's alone.
 export const joinScript = `set -eu; umask 077
-f=$(mktemp /run/deepseek-deploy-join.XXXXXX); trap 'rm -f "$f"' EXIT; trap 'exit 130' INT TERM HUP
+f=$(mktemp /run/deepseek-deploy-join.XXXXXX); trap 'rm -f "$f"' EXIT; trap 'exit 130' HUP INT TERM
 cat >"$f"; kubeadm join --config "$f" 2>&1`;
 
 /** What this host is in, of what is not secret: its CA, its machine id, and whether its kubelet is well. */

@@ -1,7 +1,7 @@
 /** One address for the API of several control planes, on one of them that answers. */
 import { UserError } from '../errors.js';
 import { keepalivedFile, keepalivedMark, keepalivedText } from '../install/keepalived.js';
-import type { Package } from '../install/packages.js';
+import { madePackages, type Package } from '../install/packages.js';
 import { say } from '../say.js';
 import type { World } from '../world.js';
 import { ask, asRoot, holds, run } from './at-node.js';
@@ -65,6 +65,13 @@ async function refuseOthers({ name }: Machine, world: World): Promise<void> {
   );
 }
 
+/** By its file; where an undo was cut off after that went, by the record of what we brought. */
+async function isOurs({ files }: World): Promise<boolean> {
+  const [there, made] = await Promise.all([files.readIfAny(keepalivedFile), files.readIfAny(madePackages)]);
+  if (there !== undefined) return there.startsWith(keepalivedMark);
+  return made?.split('\n').includes('keepalived') ?? false;
+}
+
 /** Whether it runs with the file that is there: its state changes with a start and with a reload. */
 export const keepsScript = `since=$(systemctl show --timestamp=us -P StateChangeTimestamp keepalived | cut -d' ' -f2-)
 [ "$(systemctl is-active keepalived)" = active ] && [ -n "$since" ] && [ -z "$(find "$1" -newermt "$since")" ]`;
@@ -97,8 +104,7 @@ export const controlPlaneAddress: NodeStep = {
     ];
   },
   async undo(machine, world) {
-    const there = await world.files.readIfAny(keepalivedFile);
-    if (!there?.startsWith(keepalivedMark)) return [];
+    if (!(await isOurs(world))) return [];
     return [
       run(asRoot(stopScript, [], 60_000)),
       { kind: 'remove', path: keepalivedFile },

@@ -342,6 +342,16 @@ describe('plan and apply', () => {
     expect(stateOf(one)).toEqual(before);
   });
 
+  it('what stands against it by now is told, and nothing is touched', async () => {
+    const identity: Record<string, { hostname: string }> = {};
+    const one = simulation({ identity });
+    await one.type(`plan ${hostsLine(names)} --out plan.json`);
+    for (const name of ['a', 'b']) identity[name] = { hostname: 'same' };
+    expect(await one.type('apply plan.json --yes')).toBe(3);
+    expect(one.text()).toContain('a, b have one host name: same');
+    expect(stateOf(one)).toEqual([]);
+  });
+
   it('another system, another plan', async () => {
     const os: Record<string, string> = {};
     const one = simulation({ os });

@@ -5,6 +5,8 @@ import { format, systemId } from '../../src/bundle/manifest.js';
 import type { Bundle } from '../../src/bundle/open.js';
 import { UserError } from '../../src/errors.js';
 import { keepalivedFile } from '../../src/install/keepalived.js';
+import { madePackages } from '../../src/install/packages.js';
+import { dropIn } from '../../src/install/proxy.js';
 import { fromBundle, sourcesOf } from '../../src/install/sources.js';
 import { allLanesDone, applyLanes, type Lane } from '../../src/plan/lanes.js';
 import { needed, show } from '../../src/plan/step.js';
@@ -194,6 +196,40 @@ test('a worker is made no control plane where it stands', async () => {
   const join = kubernetesSteps.find(({ id }) => id === 'kubeadm.join')!;
   const asked = join.apply({ ...made.machines[1]!, roles: ['control-plane'] }, made.worlds[1]!);
   await expect(asked).rejects.toMatchObject({ id: 'kubeadm.join.role' });
+});
+
+test('a control plane has joined when the API server on it answers, not only another', async () => {
+  const made = await simulatedCluster({ system: debian, peers: planes, settings: { virtualAddress: '10.0.0.9' } });
+  await apply(made);
+  const join = kubernetesSteps.find(({ id }) => id === 'kubeadm.join')!;
+  const [, machine] = made.machines;
+  const world = made.worlds[1]!;
+  expect(await join.done(machine!, world)).toBe(true);
+  const run: typeof world.host.run = async (command, options) =>
+    show({ kind: 'run', command }).includes('https://127.0.0.1:6443/readyz')
+      ? { code: 7, stdout: '', stderr: '' }
+      : world.host.run(command, options);
+  expect(await join.done(machine!, { ...world, host: { ...world.host, run } })).toBe(false);
+});
+
+test('keepalived goes also after an undo that was cut off, and one that was there before stays', async () => {
+  const made = await simulatedCluster({ system: debian, peers: planes, settings: { virtualAddress: '10.0.0.9' } });
+  const [machine] = made.machines;
+  const { undo } = kubernetesSteps.find(({ id }) => id === 'control-plane.address')!;
+  const world = fakeWorld();
+  expect(await undo!(machine!, world)).toEqual([]);
+  await world.files.makeDir(madePackages.slice(0, madePackages.lastIndexOf('/')));
+  await world.files.write(madePackages, 'keepalived\n');
+  expect((await undo!(machine!, world)).map(show).join('\n')).toMatch(/disable -q --now keepalived[\s\S]*purge/);
+});
+
+test('Docker is stopped, with its rules, before its packages go: they would stay without it', async () => {
+  const made = await simulatedCluster({ system: debian, peers });
+  const { undo } = kubernetesSteps.find(({ id }) => id === 'docker.install')!;
+  const [stop, file, packages] = (await undo!(made.machines[0]!, made.worlds[0]!)).map(show);
+  expect(stop).toContain(`systemctl disable -q --now docker.socket docker`);
+  expect(file).toContain(dropIn('docker'));
+  expect(packages).toContain('docker-ce');
 });
 
 test.each([

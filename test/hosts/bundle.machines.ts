@@ -10,16 +10,13 @@ import { builtImages, builtPackages } from '../kube/control-plane.js';
 import { HubServer, serve, sha256 } from '../models/hub-server.js';
 import { cli, type Told } from './cli.js';
 import { giveGpus } from './gpu.js';
-import { type Machines, machines } from './machines.js';
+import { keptKernel, type Machines, machines } from './machines.js';
 import { mirror } from './mirror.js';
 
 const packages = builtPackages();
 const images = builtImages();
 if (!packages || !images)
   console.warn('\n*** no cluster was brought up; build its parts first: test/kube/images && test/kube/packages ***\n');
-
-/** Values of this machine's kernel that its hosts share; they are put back. */
-const shared = ['fs/inotify/max_user_instances', 'fs/inotify/max_user_watches', 'vm/max_map_count'];
 
 // $1: what may be reached: the hosts, and whoever sends to them. Whoever tries for more is counted.
 const cutOff = `apt-get clean; rm -rf /var/lib/apt/lists/*
@@ -58,7 +55,7 @@ describe.skipIf(!packages || !images)('three bare hosts without a network', () =
   let hosts: SshHost[];
   let folder: string;
   let type: ReturnType<typeof cli>;
-  const kernel = new Map(shared.map((name) => [name, readFileSync(`/proc/sys/${name}`, 'utf8')]));
+  const putBack = keptKernel();
 
   const configuration = (mirrors: string): void => {
     const lines = three.hosts.map((machine, at) => {
@@ -96,7 +93,7 @@ describe.skipIf(!packages || !images)('three bare hosts without a network', () =
     await three?.close();
     delete process.env.XDG_CACHE_HOME;
     if (folder) rmSync(folder, { recursive: true, force: true });
-    for (const [name, value] of kernel) writeFileSync(`/proc/sys/${name}`, value);
+    putBack();
   });
 
   it('a bundle is made where there is one', async () => {

@@ -3,7 +3,7 @@
  * it. As in dnf.machines.ts the userland is Debian's, with neither SELinux nor RHEL's kernel.
  */
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openSsh, type Ssh, type SshHost } from '../../src/hosts/ssh.js';
@@ -11,7 +11,7 @@ import { kubectl } from '../../src/steps/at-node.js';
 import { sh } from '../hosts-contract/contract.js';
 import { builtImages, builtRpms } from '../kube/control-plane.js';
 import { cli, type Told } from './cli.js';
-import { type Machine, type Machines, machines } from './machines.js';
+import { keptKernel, type Machine, type Machines, machines } from './machines.js';
 import { type Mirror, mirror } from './mirror.js';
 import { asRocky, must } from './rhel.js';
 
@@ -19,8 +19,6 @@ const rpms = builtRpms();
 const images = builtImages();
 if (!rpms || !images)
   console.warn('\n*** no bundle of rpms was made; build its parts first: test/kube/images && test/kube/packages ***\n');
-
-const shared = ['fs/inotify/max_user_instances', 'fs/inotify/max_user_watches', 'vm/max_map_count'];
 
 // $1: the mirror. A repository that goes before all others, with a package that nobody has signed.
 const unsigned = `printf '[bad]\\nname=bad\\nbaseurl=%s/bad/unsigned/\\ngpgcheck=1\\ngpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-Rocky-9\\npriority=1\\n' "$1" >/etc/yum.repos.d/bad.repo`;
@@ -65,7 +63,7 @@ describe.skipIf(!rpms || !images)('a host with dnf and without a network', () =>
   let folder: string;
   let type: ReturnType<typeof cli>;
   let key: string;
-  const kernel = new Map(shared.map((name) => [name, readFileSync(`/proc/sys/${name}`, 'utf8')]));
+  const putBack = keptKernel();
 
   /** @param identity a line's end that says which key opens the host; the machine that makes a bundle has none */
   const configuration = (
@@ -98,7 +96,7 @@ hosts:
     await ssh?.close();
     await two?.close();
     if (folder) rmSync(folder, { recursive: true, force: true });
-    for (const [name, value] of kernel) writeFileSync(`/proc/sys/${name}`, value);
+    putBack();
   });
 
   it('a machine of another system makes no such bundle', async () => {

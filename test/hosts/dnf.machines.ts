@@ -3,7 +3,7 @@
  * out of signed repositories, and a cluster stands on them. What else RHEL does of its own is not shown here: SELinux, its
  * kernel and modules, its builds of systemd and of the programs; the userland is Debian's.
  */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openSsh, type Ssh, type SshHost } from '../../src/hosts/ssh.js';
@@ -16,7 +16,7 @@ import { allDone, many } from '../../src/plan/many.js';
 import { sh } from '../hosts-contract/contract.js';
 import { builtImages, builtRpms } from '../kube/control-plane.js';
 import { cli, type Told } from './cli.js';
-import { type Machines, machines } from './machines.js';
+import { keptKernel, type Machines, machines } from './machines.js';
 import { type Mirror, mirror } from './mirror.js';
 import { asRocky, asRocky10, must } from './rhel.js';
 
@@ -24,9 +24,6 @@ const rpms = builtRpms();
 const images = builtImages();
 if (!rpms || !images)
   console.warn('\n*** no dnf was asked; build its parts first: test/kube/images && test/kube/packages ***\n');
-
-/** Values of this machine's kernel that its hosts share; they are put back. */
-const shared = ['fs/inotify/max_user_instances', 'fs/inotify/max_user_watches', 'vm/max_map_count'];
 
 // As old instructions have it: nothing is kept out of upgrades. $1: the mirror.
 const oldFiles = `printf '[docker-ce-stable]\\nname=Docker\\nbaseurl=%s/docker/linux/centos/$releasever/$basearch/stable\\ngpgcheck=0\\n' "$1" >/etc/yum.repos.d/docker-ce.repo
@@ -66,7 +63,7 @@ describe.skipIf(!rpms || !images)('two hosts with dnf', () => {
   let hosts: [SshHost, SshHost];
   let folder: string;
   let type: ReturnType<typeof cli>;
-  const kernel = new Map(shared.map((name) => [name, readFileSync(`/proc/sys/${name}`, 'utf8')]));
+  const putBack = keptKernel();
 
   beforeAll(async () => {
     two = await machines(2, 'rhel');
@@ -84,7 +81,7 @@ describe.skipIf(!rpms || !images)('two hosts with dnf', () => {
     await from?.close();
     await two?.close();
     if (folder) rmSync(folder, { recursive: true, force: true });
-    for (const [name, value] of kernel) writeFileSync(`/proc/sys/${name}`, value);
+    putBack();
   });
 
   const mirrors = () => {

@@ -1,5 +1,5 @@
 /** A cluster that init made of bare hosts: doctor finds it well, and says what is broken in it afterwards. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openSsh, type Ssh, type SshHost } from '../../src/hosts/ssh.js';
@@ -8,7 +8,7 @@ import { builtImages, builtPackages } from '../kube/control-plane.js';
 import { cli } from './cli.js';
 import { type Doctor, doctorHere, machineLine, type Said } from './doctor.js';
 import { giveGpus } from './gpu.js';
-import { type Machines, machines } from './machines.js';
+import { keptKernel, type Machines, machines } from './machines.js';
 import { type Mirror, mirror } from './mirror.js';
 
 const packages = builtPackages();
@@ -16,8 +16,6 @@ const images = builtImages();
 if (!packages || !images)
   console.warn('\n*** no cluster was looked at; build its parts first: test/kube/images && test/kube/packages ***\n');
 
-/** Values of this machine's kernel that its hosts share; they are put back. */
-const shared = ['fs/inotify/max_user_instances', 'fs/inotify/max_user_watches', 'vm/max_map_count'];
 const kubectl = 'kubectl --kubeconfig /etc/kubernetes/admin.conf';
 
 interface Break {
@@ -91,7 +89,7 @@ describe.skipIf(!packages || !images)('a cluster of two', () => {
   let hosts: readonly SshHost[];
   let doctor: Doctor;
   const folder = mkdtempSync(`${tmpdir()}/dd-doctor-`);
-  const kernel = new Map(shared.map((name) => [name, readFileSync(`/proc/sys/${name}`, 'utf8')]));
+  const putBack = keptKernel();
 
   const must = async (on: 1 | 2, script: string): Promise<string> => {
     const { code, stdout, stderr } = await hosts[on - 1]!.run({ ...sh(script), timeoutMs: 120_000 });
@@ -139,7 +137,7 @@ ${lines().join('\n')}
     await two?.close();
     doctor?.close();
     rmSync(folder, { recursive: true, force: true });
-    for (const [name, value] of kernel) writeFileSync(`/proc/sys/${name}`, value);
+    putBack();
   });
 
   it('is well', async () => {

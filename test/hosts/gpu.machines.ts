@@ -1,5 +1,5 @@
 /** A control plane and a worker whose GPUs are played: `init` makes them a cluster that gives GPUs to pods, over sudo. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openSsh, type Ssh, type SshHost } from '../../src/hosts/ssh.js';
@@ -7,16 +7,13 @@ import { kubectl } from '../../src/steps/at-node.js';
 import { builtImages, builtPackages } from '../kube/control-plane.js';
 import { cli } from './cli.js';
 import { giveGpus } from './gpu.js';
-import { type Machines, machines } from './machines.js';
+import { keptKernel, type Machines, machines } from './machines.js';
 import { type Mirror, mirror } from './mirror.js';
 
 const packages = builtPackages();
 const images = builtImages();
 if (!packages || !images)
   console.warn('\n*** no cluster was brought up; build its parts first: test/kube/images && test/kube/packages ***\n');
-
-/** Values of this machine's kernel that its hosts share; they are put back. */
-const shared = ['fs/inotify/max_user_instances', 'fs/inotify/max_user_watches', 'vm/max_map_count'];
 
 describe.skipIf(!packages || !images)('a control plane and a GPU worker', () => {
   let two: Machines;
@@ -25,7 +22,7 @@ describe.skipIf(!packages || !images)('a control plane and a GPU worker', () => 
   let from: Mirror;
   let folder: string;
   let type: ReturnType<typeof cli>;
-  const kernel = new Map(shared.map((name) => [name, readFileSync(`/proc/sys/${name}`, 'utf8')]));
+  const putBack = keptKernel();
 
   beforeAll(async () => {
     two = await machines(2);
@@ -60,7 +57,7 @@ hosts:
     await from?.close();
     await two?.close();
     if (folder) rmSync(folder, { recursive: true, force: true });
-    for (const [name, value] of kernel) writeFileSync(`/proc/sys/${name}`, value);
+    putBack();
   });
 
   const ask = async (words: string, stdin?: string): Promise<string> => {

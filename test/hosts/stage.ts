@@ -1,12 +1,12 @@
 /** Test hosts, a mirror they install from, and the program typed in a folder of its own: what a test of whole installs stands on. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { openSsh, type Ssh, type SshHost } from '../../src/hosts/ssh.js';
 import { allDone, many } from '../../src/plan/many.js';
 import { sh } from '../hosts-contract/contract.js';
 import { builtImages, builtPackages } from '../kube/control-plane.js';
 import { cli } from './cli.js';
-import { type Machine, type Machines, machines } from './machines.js';
+import { keptKernel, type Machine, type Machines, machines } from './machines.js';
 import { type Mirror, mirror } from './mirror.js';
 
 const packages = builtPackages();
@@ -15,9 +15,6 @@ const images = builtImages();
 export const built = packages !== undefined && images !== undefined;
 if (!built)
   console.warn('\n*** no cluster was brought up; build its parts first: test/kube/images && test/kube/packages ***\n');
-
-/** Values of this machine's kernel that its hosts share; they are put back. */
-const shared = ['fs/inotify/max_user_instances', 'fs/inotify/max_user_watches', 'vm/max_map_count'];
 
 export interface Stage {
   readonly machines: readonly Machine[];
@@ -41,7 +38,7 @@ export interface Wishes {
 
 /** The first host is the control plane, the others are workers. */
 export async function stage(count: number, wishes: Wishes = {}): Promise<Stage> {
-  const kernel = new Map(shared.map((name) => [name, readFileSync(`/proc/sys/${name}`, 'utf8')]));
+  const putBack = keptKernel();
   const all = await machines(count);
   const host = all.hosts[0]!.address.replace(/\d+$/, '1');
   const from = await mirror(host, { packages: packages!, images: images!, driver: wishes.driver });
@@ -64,7 +61,7 @@ export async function stage(count: number, wishes: Wishes = {}): Promise<Stage> 
       await from.close();
       await all.close();
       rmSync(folder, { recursive: true, force: true });
-      for (const [name, value] of kernel) writeFileSync(`/proc/sys/${name}`, value);
+      putBack();
     },
   };
 }

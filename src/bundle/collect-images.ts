@@ -16,9 +16,13 @@ export async function collectImages(
 ): Promise<Manifest['images']> {
   const begun = new Map<string, Promise<void>>();
   const once = (digest: string, work: () => Promise<void>): Promise<void> => {
-    const running = begun.get(digest) ?? work();
-    begun.set(digest, running);
-    return running;
+    const running = begun.get(digest);
+    if (running) return running;
+    const first = work();
+    begun.set(digest, first);
+    // What one mirror failed to give is asked of the next.
+    first.catch(() => begun.delete(digest));
+    return first;
   };
   const one = ({ name }: { readonly name: string }): Promise<Pulled> => {
     const mirrors = registries[name.split('/')[0]!] ?? [];

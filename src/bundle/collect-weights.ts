@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { UserError } from '../errors.js';
 import { download } from '../models/fetch.js';
 import { chooseGguf, findModel } from '../models/find.js';
-import { fileUrl } from '../models/hub.js';
+import { fileUrl, tokenFor } from '../models/hub.js';
 import { ggufListing, type HubFile, type Listing, safetensorsOf } from '../models/listing.js';
 import { bytesText } from '../models/progress.js';
 import { gaveUp, stopped } from '../models/refused.js';
@@ -115,10 +115,12 @@ const tries = 4;
 async function fetchWhole({ url, bytes }: HubFile, world: World): Promise<Uint8Array> {
   const part = `${world.places.cache}/bundle/small-${sha256(url).slice(0, 16)}`;
   await world.files.makeDir(part.slice(0, part.lastIndexOf('/')));
+  const token = tokenFor(url, world.env);
+  const source = { url, bytes, ...(token === undefined ? {} : { token }) };
   for (let tried = 1; ; tried += 1) {
     await world.files.remove(part);
     try {
-      await transfer(world, { url, bytes }, part, 0, { start: () => {}, add: () => {} });
+      await transfer(world, source, part, 0, { start: () => {}, add: () => {} });
       const content = await world.files.readBytes(part);
       await world.files.remove(part);
       return content;

@@ -107,6 +107,7 @@ async function complete(
   let meter: Meter | undefined;
   let had = await sizeOf(world, part, bytes);
   await makeSure(world, part, bytes - had);
+  if (bytes === 0) await world.files.write(part, '');
   for (let tries = 0, fruitless = 0; had < bytes; tries++) {
     const failed = await transfer(world, source, part, had, {
       start: (from) => {

@@ -56,6 +56,8 @@ async function ask(url: string, world: World): Promise<unknown> {
 const isHash = (text: unknown): text is string => typeof text === 'string' && /^[0-9a-f]{64}$/.test(text);
 const isBlob = (text: unknown): text is string => typeof text === 'string' && /^[0-9a-f]{40}$/.test(text);
 
+const isSize = (size: unknown): size is number => Number.isSafeInteger(size) && (size as number) >= 0;
+
 /** Paths that stay below the folder they are put in, and are one line of a list. */
 const isPath = (path: unknown): path is string =>
   typeof path === 'string' && /^[\w][\w.+-]*(\/[\w][\w.+-]*)*$/.test(path);
@@ -74,7 +76,7 @@ async function onHuggingFace(repo: string, base: string, world: World): Promise<
   if (!isBlob(sha) || !Array.isArray(siblings)) throw failed(url, 'sha, siblings?');
   const files = (siblings as readonly Sibling[]).map(({ rfilename: path, size, blobId, lfs }): HubFile => {
     const proof = isHash(lfs?.sha256) ? { sha256: lfs.sha256 } : isBlob(blobId) ? { gitBlob: blobId } : undefined;
-    if (!proof || typeof size !== 'number') throw failed(url, String(path));
+    if (!proof || !isSize(size)) throw failed(url, String(path));
     return { path: String(path), bytes: size, url: `${base}/${repo}/resolve/${sha}/${path}`, proof };
   });
   return { repo, revision: sha, files };
@@ -96,7 +98,7 @@ async function onModelScope(repo: string, base: string, world: World): Promise<L
   const files = (Data.Files as readonly Listed[])
     .filter(({ Type }) => Type !== 'tree')
     .map(({ Path, Size, Sha256 }): HubFile => {
-      if (!isHash(Sha256) || typeof Size !== 'number') throw failed(url, String(Path));
+      if (!isHash(Sha256) || !isSize(Size)) throw failed(url, String(Path));
       const from = `${base}/models/${repo}/resolve/${revision}/${Path}`;
       return { path: String(Path), bytes: Size, url: from, proof: { sha256: Sha256 } };
     });

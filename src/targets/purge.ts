@@ -9,6 +9,7 @@ const homeEntries = [
   ...['deployment.json', 'journal.ndjson', 'run', 'logs', 'gateway', 'engine', 'models', 'bundle'],
   'known_hosts',
   'bundle-checked.json',
+  'bundle-keys',
 ] as const;
 
 /** What deployments share in the cache: runtimes of the engine, models. */

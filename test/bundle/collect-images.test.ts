@@ -105,3 +105,22 @@ describe('Rook’s images', () => {
     expect(await sent(['worker'])).toEqual(rookImages.filter((name) => !name.startsWith('quay.io/ceph/ceph:')));
   });
 });
+
+it('a layer that one mirror lacks comes from the next', async () => {
+  const folder = mkdtempSync(`${tmpdir()}/dd-images-`);
+  const names = ['a.example/one:1', 'a.example/two:1'];
+  const [half, all] = [await registry(names), await registry(names)];
+  try {
+    const own = half.answer;
+    half.answer = (request, response, count) =>
+      request.url!.endsWith(sha256(layer)) ? response.writeHead(404).end() : own(request, response, count);
+    const world = { ...fakeWorld(), files: localFiles, http: http({}) };
+    const registries = { 'a.example': [half.url, all.url] };
+    const means = { contents: new Contents(), folder: `${folder}/blobs`, world, note: () => {} };
+    const images = await collectImages(names, 'amd64', { ...sourcesOf('none'), registries }, means);
+    expect(images.map(({ name }) => name)).toEqual(names);
+  } finally {
+    await Promise.all([half.close(), all.close()]);
+    rmSync(folder, { recursive: true, force: true });
+  }
+});

@@ -80,6 +80,14 @@ describe('collected', () => {
     expect(hub.ranges().filter(Boolean).length).toBeGreaterThan(2);
   });
 
+  it('a token goes along for small files too', async () => {
+    on = { ...on, world: { ...on.world, env: { HF_TOKEN: 'hf_x', HF_ENDPOINT: hub.url } } };
+    await collected();
+    expect(fetched().map(({ headers }) => headers.authorization)).toEqual(
+      Object.keys(contents).map(() => 'Bearer hf_x'),
+    );
+  });
+
   it('is refused when a small file is not what git calls it', async () => {
     const own = hub.answer;
     hub.answer = (request, response, count) =>

@@ -50,6 +50,12 @@ describe('a download', () => {
     expect(told.at(-1)).toMatchObject({ phase: 'verify', doneBytes: content.length, totalBytes: content.length });
   });
 
+  test('of an empty file is an empty file', async () => {
+    const empty = { sha256: sha256(Buffer.alloc(0)), bytes: 0 };
+    await get(empty);
+    expect(await readFile(wanted().path)).toHaveLength(0);
+  });
+
   test('is not made twice, and the second look reads nothing', async () => {
     hub.answer = serve(content);
     await get();

@@ -149,6 +149,25 @@ describe('what is wrong', () => {
   });
 });
 
+describe('a manifest', () => {
+  const one = { path: 'a', bytes: 1, sha256: 'a'.repeat(64) };
+  const weights = (id: string, path: string) => [{ id, form: 'gguf', from: '', files: [{ ...one, path }] }];
+
+  test('with weights is one', () => {
+    expect(() => readManifest(JSON.stringify({ ...manifest, weights: weights('m', 'a/b') }), 'x')).not.toThrow();
+  });
+  test.each([
+    ['weights of a model named ..', { weights: weights('..', 'a') }],
+    ['weights of a model in a folder', { weights: weights('a/b', 'a') }],
+    ['weights above their folder', { weights: weights('m', '../a') }],
+    ['weights without a hash', { weights: [{ id: 'm', files: [{ ...one, sha256: '' }] }] }],
+    ['another target', { target: 'moon' }],
+    ['the same file twice', { files: [one, one] }],
+  ])('with %s is none', (_, more) => {
+    expect(() => readManifest(JSON.stringify({ ...manifest, ...more }), 'x')).toThrow(/is no bundle/);
+  });
+});
+
 describe('whom to trust', () => {
   const other = `${'A'.repeat(43)}=`;
 

@@ -65,25 +65,21 @@ describe('Hugging Face, and mirrors that have its paths', () => {
       { sha: commit, siblings: [...siblings, { rfilename: 'a\nb.py', size: 1, blobId: blob }] },
       'hub.listing',
     ],
-    ...['/x.py', 'a//x.py', 'a\\x.py'].map(
-      (rfilename) =>
-        [
-          `with the path ${rfilename}`,
-          { sha: commit, siblings: [...siblings, { rfilename, size: 1, blobId: blob }] },
-          'hub.listing',
-        ] as const,
-    ),
-    ...[-1, 1.5, '1'].map(
-      (size) =>
-        [
-          `with a file of ${JSON.stringify(size)} bytes`,
-          { sha: commit, siblings: [...siblings, { rfilename: 'x.py', size, blobId: blob }] },
-          'hub.listing',
-        ] as const,
-    ),
   ])('an answer %s is refused', async (_, value, id) => {
     answer(value);
     await expect(safetensorsOf(model, hub.url, on.world)).rejects.toMatchObject({ name: 'UserError', id });
+  });
+
+  it.each([
+    ['/x.py', 1],
+    ['a//x.py', 1],
+    ['a\\x.py', 1],
+    ['x.py', -1],
+    ['x.py', 1.5],
+    ['x.py', '1'],
+  ])('a file named %j of %j bytes is refused', async (rfilename, size) => {
+    answer({ sha: commit, siblings: [...siblings, { rfilename, size, blobId: blob }] });
+    await expect(safetensorsOf(model, hub.url, on.world)).rejects.toMatchObject({ id: 'hub.listing' });
   });
 
   it.each(['../x.py', 'a/../../x.py', './x.py'])(

@@ -14,7 +14,8 @@ async function deployed(world: FakeWorld): Promise<void> {
     await world.files.makeDir(folder);
     await world.files.write(`${folder}/file`, 'x');
   }
-  await world.files.write(`${home}/deployment.json`, '{}');
+  for (const name of ['deployment.json', 'bundle-checked.json', 'bundle-keys'])
+    await world.files.write(`${home}/${name}`, '{}');
   await using(world);
 }
 

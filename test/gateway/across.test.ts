@@ -58,7 +58,8 @@ describe.each<BuildName>(['debian', 'current'])('versions of two protocols (%s n
     const id = `across-${count}`;
     const got = await gateway.post(body, { path, headers: { 'x-request-id': id, traceparent } });
     const text = await got.text().catch(() => 'broken');
-    return { status: got.status, by: got.headers.get('x-degraded'), text, line: await gateway.auditOf(id) };
+    const length = got.headers.get('content-length');
+    return { status: got.status, by: got.headers.get('x-degraded'), length, text, line: await gateway.auditOf(id) };
   };
   const answers = (body: object, text: string) => expect(text).toContain('stream' in body ? 'data: [DONE]' : '"');
 
@@ -95,6 +96,8 @@ describe.each<BuildName>(['debian', 'current'])('versions of two protocols (%s n
       expect([kind, one.status, one.by]).toEqual([kind, 200, 'version']);
       answers(body, one.text);
       expect(one.line).toMatchObject({ version: 'http', outcome: 'complete', status: 200, degraded: 'version' });
+      // Where nothing is changed in the answer, its size is still told.
+      expect(one.length !== null).toBe(kind === 'a chat');
       expect(http.seen).toHaveLength(1);
       const [seen] = http.seen;
       expect(seen!.url).toBe(path === '/v1/text/generate' ? '/v1/completions' : path);

@@ -87,6 +87,24 @@ describe.each<BuildName>(['debian', 'current'])('in %s nginx', (nginx) => {
     );
   });
 
+  it('puts a line together in memory as it would by itself, whatever its length', async () => {
+    const differ = await run(
+      `local chains, ffi = require "core.audit_chain", require "ffi"
+       local one, other, differ = chains.new "${name}", chains.new "${name}", {}
+       for _, length in ipairs(argument) do
+         local text = '{"id":"' .. ("x"):rep(length)
+         local line, mac = chains.line(one, text)
+         local bytes, size, same = chains.bytes(other, text)
+         if line ~= ffi.string(bytes, size) or mac ~= same then differ[#differ + 1] = length end
+         chains.took(one, mac)
+         chains.took(other, same)
+       end
+       return differ[1] or "none"`,
+      [0, 1, ...Array.from({ length: 300 }, (_, i) => 3850 + i), 9000, 100_000, 5],
+    );
+    expect(differ).toBe('none');
+  });
+
   it('writes, closes and seals a file that reads back as it was', async () => {
     await run(
       'for i = 1, 2000 do assert(file.write(\'{"id":"r\' .. i .. \'"\')) end file.close() seal.pass() return 1',

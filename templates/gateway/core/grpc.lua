@@ -26,13 +26,14 @@ local methods = {
 -- What the connection needs, or nginx.conf writes anew; all other headers of the caller end here, as over HTTP.
 local kept = { ["host"] = true, ["connection"] = true, ["content-length"] = true, ["transfer-encoding"] = true }
 
--- As proxy_next_upstream_timeout: a failure that came later than that has cost GPU time already.
-local FAST = 2500 -- ms
 local EARLY = 300 -- ms that nginx's timers may be early: one that moves by less is left as it is
 
 metrics.counter("gateway_grpc_status_total", "Answers of engines over gRPC by their status.")
 
-local M = {}
+local M = {
+  -- ms, as proxy_next_upstream_timeout: a failure that came later than that has cost GPU time already.
+  FAST = 2500,
+}
 
 local function clear_headers()
   for name in pairs(ngx.req.get_headers(0)) do
@@ -69,7 +70,7 @@ end
 --- @param failure 502, or 504 where time ran out
 function M.again(req, failure)
   local state, tries = req.grpc, req.version.tries
-  if not state or state.headed or sys.msec() - state.began > FAST then return false end
+  if not state or state.headed or sys.msec() - state.began > M.FAST then return false end
   if tries == 1 and failure == 502 then tries = 2 end
   return req.attempts < tries
 end

@@ -225,7 +225,7 @@ function M.give_up(due)
   hand_over(mine, due)
   files.remove(home.in_hand, mine.name .. ENDING)
   close(mine)
-  mine, top, fresh, room = nil, 0, 0, 0
+  mine, own, top, fresh, room = nil, nil, 0, 0, 0
 end
 
 --- @return nil and why for what cannot be read: another's, of another release, or what a power cut left

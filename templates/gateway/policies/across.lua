@@ -5,9 +5,6 @@ local degrade = require "core.degrade"
 local grpc = require "core.grpc"
 local sys = require "core.sys"
 
--- As proxy_next_upstream_timeout: a failure that came later than that has cost GPU time already.
-local FAST = 2500 -- ms
-
 -- What engines call the routes, as in src/gateway/nginx.ts.
 local paths = {
   chat = "/v1/chat/completions",
@@ -29,7 +26,7 @@ end
 
 local function may(req)
   if req.attempts == 0 or req.attempts >= balancer.TRIES or not req.version.across then return false end
-  return not (req.grpc and req.grpc.headed) and sys.msec() - req.sent <= FAST
+  return not (req.grpc and req.grpc.headed) and sys.msec() - req.sent <= grpc.FAST
 end
 
 --- Before the first byte only: nobody comes here later.
@@ -37,7 +34,6 @@ local function rescue(req)
   if not may(req) then return end
   if req.holding then balancer.give_back(req) end
   if not degrade.move(req, true) then return end
-  req.engine_failed = nil
   -- Else nginx would put the status of the failure in the place of the answer's.
   ngx.status = 200
   if req.version.protocol == "grpc" then return grpc.send(req) end

@@ -79,7 +79,7 @@ local function costs_of(req, plan, limits, costs)
   for i = 1, #plan do costs[i] = plan[i].of == "tokens" and min(tokens, plan[i].share) or 1 end
 end
 
--- What requests took, given back and forgotten here; Redis' client holds on to its own.
+-- What requests took, once it is given back: who settles it keeps none of its tables.
 local spare, spares = {}, 0
 local SPARES = 1024
 
@@ -91,7 +91,7 @@ local function taking(plan)
 end
 
 local function give_up(taken)
-  if taken.client or spares == SPARES then return end
+  if spares == SPARES then return end
   spares = spares + 1
   spare[spares] = taken
 end
@@ -167,8 +167,8 @@ local function access(req, settings)
   local taken = taking(plan)
   costs_of(req, plan, settings.limits, taken.costs)
   local fits, out = take(taken, settings.limit_client)
-  if fits then req.taken = taken end
   local alone = not taken.client
+  if fits then req.taken = taken else give_up(taken) end
   tell(plan, out, "requests", alone)
   tell(plan, out, "tokens", alone)
   if not fits then return refusal(plan, out, alone) end
@@ -200,8 +200,11 @@ local function done(req)
   if not taken then return end
   local plan, more, tokens = taken.plan, taken.costs, used(req)
   for i = 1, #plan do more[i] = plan[i].of == "tokens" and tokens and tokens - more[i] or 0 end
-  if taken.client then return far.settle(taken.client, plan, more, taken.member, taken.date) end
-  near.settle(plan, more, sys.msec(), taken.date)
+  if taken.client then
+    far.settle(taken.client, plan, more, taken.member, taken.date)
+  else
+    near.settle(plan, more, sys.msec(), taken.date)
+  end
   req.taken = nil
   give_up(taken)
 end

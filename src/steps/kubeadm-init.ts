@@ -16,19 +16,31 @@ export const leftoversScript =
   'ls -d /etc/kubernetes/*.conf /etc/kubernetes/manifests/*.yaml /var/lib/etcd/member 2>/dev/null; exit 0';
 
 /**
- * kubeadm leaves the network's files, links and rules to others. The folder of the files stays: containerd ends itself when
- * it goes ("cni conf dir is removed, stop watching"), and what follows at once finds no runtime. A kubeadm whose run was cut
- * off goes on here for minutes: what it wrote after the reset would be in the way of the next one.
+ * kubeadm leaves the network's files to others: flannel's and calico's go. What containers of podman have beside them
+ * stays, and so does the folder: containerd ends itself when it goes ("cni conf dir is removed, stop watching"), and what
+ * follows at once finds no runtime.
+ * @param etc where the files lie that tell of networks, @param state where plugins keep what they gave out
+ * @param alone what else is done where no other network is left
+ */
+export const networkFilesScript = (etc: string, state: string, alone: string): string =>
+  `rm -f ${etc}/10-flannel.conflist ${etc}/10-calico.conflist ${etc}/calico-kubeconfig
+for network in cbr0 k8s-pod-network; do rm -rf "${state}/networks/$network" "${state}/results/$network-"*; done
+rm -rf ${state}/flannel
+if [ -z "$(ls -A ${etc} 2>/dev/null)" ]; then rm -rf ${state}; ${alone}; fi`;
+
+/**
+ * The network's files, links and rules go with the node. A kubeadm whose run was cut off goes on here for minutes: what it
+ * wrote after the reset would be in the way of the next one.
  */
 export const resetScript = `pkill -x kubeadm; i=0
 while pgrep -x kubeadm >/dev/null && [ $i -lt 50 ]; do
   i=$((i+1)); [ $i != 25 ] || pkill -KILL -x kubeadm; sleep 0.2
 done
 kubeadm reset -f --cri-socket ${criSocket} 2>&1 || exit 1
-find /etc/cni/net.d -mindepth 1 -delete 2>/dev/null
-rm -rf /var/lib/cni /run/flannel
+${networkFilesScript('/etc/cni/net.d', '/var/lib/cni', sweepRules('CNI-'))}
+rm -rf /run/flannel
 for link in cni0 flannel.1; do ip link delete "$link" 2>/dev/null || true; done
-${sweepRules('KUBE-|FLANNEL-|CNI-|cali-')}
+${sweepRules('KUBE-|FLANNEL-|cali-')}
 for family in ip ip6; do nft delete table $family kube-proxy 2>/dev/null || true; done`;
 
 export const state = (content: 'begun' | 'made'): Action => ({

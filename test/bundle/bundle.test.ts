@@ -184,6 +184,8 @@ describe('whom to trust', () => {
       id: 'bundle.key',
       hint: { en: expect.stringContaining(`--bundle-key ${key}`) },
     });
+    const script = worldOf('alone', { interactive: false, answers: { Trust: true } });
+    await expect(trusted(bundle, undefined, script)).rejects.toMatchObject({ id: 'bundle.key' });
     const no = worldOf('asked', { interactive: true, answers: { Trust: false } });
     await expect(trusted(bundle, undefined, no)).rejects.toMatchObject({ id: 'bundle.key' });
     await trusted(bundle, undefined, worldOf('asked', { interactive: true, answers: { Trust: true } }));

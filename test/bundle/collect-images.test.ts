@@ -124,3 +124,28 @@ it('a layer that one mirror lacks comes from the next', async () => {
     rmSync(folder, { recursive: true, force: true });
   }
 });
+
+it('a manifest that is not what its list calls it is refused', async () => {
+  const folder = mkdtempSync(`${tmpdir()}/dd-images-`);
+  const hub = await HubServer.start();
+  const digest = `sha256:${'d'.repeat(64)}`;
+  const list = { manifests: [{ mediaType: '', digest, size: 1, platform: { os: 'linux', architecture: 'amd64' } }] };
+  hub.answer = ({ url }, response) =>
+    response
+      .writeHead(200, { 'content-type': 'application/json' })
+      .end(url!.endsWith(digest) ? manifestOf('other') : url!.includes('/manifests/') ? JSON.stringify(list) : layer);
+  try {
+    const request: World['http']['request'] = (asked) =>
+      asked.url.startsWith(hub.url) ? http({}).request(asked) : Promise.reject(new Error('no network'));
+    const world = { ...fakeWorld(), files: localFiles, http: { ...http({}), request } };
+    const means = { contents: new Contents(), folder: `${folder}/blobs`, world, note: () => {} };
+    const sources = { ...sourcesOf('none'), registries: { 'a.example': [hub.url] } };
+    await expect(collectImages(['a.example/one:1'], 'amd64', sources, means)).rejects.toMatchObject({
+      id: 'bundle.image',
+      message: expect.stringContaining(`in place of ${digest}`),
+    });
+  } finally {
+    await hub.close();
+    rmSync(folder, { recursive: true, force: true });
+  }
+});

@@ -74,6 +74,14 @@ describe('collected', () => {
     expect(fetched()).toHaveLength(before);
   });
 
+  it('a small file that is there with as many bytes, but others, is fetched anew', async () => {
+    const bundle = await collected();
+    const { at } = weightsFiles(bundle).find(({ path }) => path === 'config.json')!;
+    writeFileSync(at, '{"a": 3}');
+    expect((await collected()).manifest).toEqual(bundle.manifest);
+    expect(readFileSync(at, 'utf8')).toBe('{"a": 1}');
+  });
+
   it('also when the connection breaks again and again', async () => {
     answering = { cut: 90_000 };
     await collected();

@@ -50,6 +50,13 @@ describe('a download', () => {
     expect(told.at(-1)).toMatchObject({ phase: 'verify', doneBytes: content.length, totalBytes: content.length });
   });
 
+  test('from a disk: what has another size there is not begun with', async () => {
+    await put('short', content.subarray(0, 10));
+    const url = `file://${here.folder}/models/short`;
+    await expect(get({ url })).rejects.toMatchObject({ id: 'download.size' });
+    expect(await readdir(`${here.folder}/models`)).toEqual(['short']);
+  });
+
   test('of an empty file is an empty file', async () => {
     const empty = { sha256: sha256(Buffer.alloc(0)), bytes: 0 };
     await get(empty);

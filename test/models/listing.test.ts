@@ -134,4 +134,11 @@ describe('ModelScope', () => {
     ]);
     expect(files[1]!.url).toBe('https://modelscope.cn/models/deepseek-ai/DeepSeek-V3.1/resolve/master/m.safetensors');
   });
+
+  it('without a hash is refused', async () => {
+    answer({ Data: { Files: [{ Path: 'config.json', Size: 3, Type: 'blob' }] } });
+    const request: typeof on.world.http.request = (asked) => on.world.http.request({ ...asked, url: hub.url });
+    const world = { ...on.world, http: { ...on.world.http, request } };
+    await expect(safetensorsOf(model, 'modelscope', world)).rejects.toMatchObject({ id: 'hub.listing' });
+  });
 });

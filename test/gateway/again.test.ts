@@ -88,11 +88,12 @@ describe.each<BuildName>(['debian', 'current'])('used again (%s nginx)', (nginx)
        local one = ask "b"
        local other, third = ask "b", ask "c"
        local again = one.taken == taken
+         local shared = one.taken == other.taken or other.taken == third.taken
        local events = one.taken.events or "none"
        limits.done(one)
        local refused, why = ask "b"
        local last = ask "d"
-       return { again = again, shared = one.taken == other.taken or other.taken == third.taken, events = events,
+       return { again = again, shared = shared, events = events,
          why = why and why.status or "none", after = last.taken == taken, forgotten = first.taken == nil }`,
       limitOptions({ key: { requestsPerMinute: 2, tokensPerMinute: 100_000 } }),
     );

@@ -45,6 +45,11 @@ onBoth('a reload that is said before', {}, (both) => {
       await say(nonsense);
       expect(await closes(both), String(nonsense)).toBe(false);
     }
+    // Whoever comes after the reload that it was said for does not close.
+    await say(8);
+    both.gateway.process.kill('SIGHUP');
+    await sleep(1500);
+    expect(await closes(both)).toBe(false);
     await rm(`${both.gateway.directory}/closing`);
   });
 });

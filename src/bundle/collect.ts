@@ -117,7 +117,7 @@ export async function kubeadmImages(from: string, version: string, world: World)
 }
 
 /** A manifest of others, by its hash. @throws UserError `manifest.fetch` */
-async function fetchPinned({ path, sha256: hash }: Pinned, base: string, world: World): Promise<string> {
+export async function fetchPinned({ path, sha256: hash }: Pinned, base: string, world: World): Promise<string> {
   const url = `${base}/${path}`;
   const answer = await world.http
     .request({ url, timeoutMs: 30_000, idleTimeoutMs: 60_000, signal: world.stop })

@@ -303,6 +303,19 @@ describe.each<BuildName>(['debian', 'current'])('in %s nginx', (nginx) => {
     expect(await readdir(join(log.folder, 'in-hand'))).toHaveLength(1);
   });
 
+  it('tells the next one which line it was about to write for another when it died itself', async () => {
+    await inHand(list, 'anew');
+    const path = await left();
+    await inHand('due.write = function() error "killed" end return pcall(in_hand.adopt, due)');
+    await copyFile(path, path.replace('4194305', '4194306'));
+    await rm(path);
+    expect(await inHand('local gone = in_hand.adopt(due) return { gone, #found, found.asked[1] }')).toEqual([
+      1,
+      3,
+      '{"id":"written","route":"chat"',
+    ]);
+  });
+
   it('lists as many as there is room for, and takes a place again once it is left', async () => {
     const told = await inHand(
       `local slots = {}

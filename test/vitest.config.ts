@@ -10,6 +10,8 @@ const redis = ['redis-cluster', 'redis-faults', 'cache-faults', 'limits-faults']
 
 /** Engines, workers, disks, clocks, names and settings that change or fail, for as long as it takes: `npm run test:faults`. */
 const faults = [
+  'across',
+  'again',
   'audit',
   'audit-full',
   'audit-kills',

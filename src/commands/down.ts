@@ -3,7 +3,7 @@ import { locked } from '../plan/lock.js';
 import { say } from '../say.js';
 import { stopSupervision } from '../supervisor/control.js';
 import { readCluster } from '../targets/cluster-record.js';
-import { auditLogHere, type Purge, purge, purgeable, sweep } from '../targets/purge.js';
+import { auditLogHere, type Left, type Purge, purge, purgeable, sweep } from '../targets/purge.js';
 import type { Verb } from '../verb.js';
 import type { World } from '../world.js';
 
@@ -85,7 +85,7 @@ export const verb: Verb = {
     const left = purging ? await sweep(world, removed) : [];
     if (input.json) {
       ui.out(
-        `${JSON.stringify({ state: 'down', stopped, removed: removed.paths, left, auditLog: removed.audit }, null, 2)}\n`,
+        `${JSON.stringify({ state: 'down', stopped, removed: removed.paths, left: left.map(({ folder }) => folder), auditLog: removed.audit }, null, 2)}\n`,
       );
       return undefined;
     }
@@ -95,7 +95,7 @@ export const verb: Verb = {
   },
 };
 
-function tellRemoved(world: World, { paths, keptFor, audit }: Purge, left: readonly string[], purging: boolean): void {
+function tellRemoved(world: World, { paths, keptFor, audit }: Purge, left: readonly Left[], purging: boolean): void {
   const { ui } = world;
   if (!purging) return;
   ui.line(
@@ -115,7 +115,12 @@ function tellRemoved(world: World, { paths, keptFor, audit }: Purge, left: reado
       ),
     );
   }
-  for (const folder of left) {
-    ui.line(say(`${folder} stays: something that is not ours lies in it.`, `保留 ${folder}：其中有不属于我们的文件。`));
+  for (const { folder, names } of left) {
+    ui.line(
+      say(
+        `${folder} stays: what lies in it is yours to remove: ${names.join(', ')}`,
+        `保留 ${folder}：其中的文件请自行处理：${names.join('、')}`,
+      ),
+    );
   }
 }

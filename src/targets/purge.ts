@@ -48,6 +48,11 @@ export interface Purge {
   readonly audit?: string;
 }
 
+export interface Left {
+  readonly folder: string;
+  readonly names: readonly string[];
+}
+
 /** The audit log of this home; undefined where nothing was put on record. */
 export async function auditLogHere({ files, places }: World): Promise<string | undefined> {
   const folder = auditFolder(gatewayDirectory(places.home));
@@ -95,13 +100,13 @@ export async function purge(world: World, { paths, audit }: Purge): Promise<void
 
 /**
  * The two folders themselves; once the lock in the home is released.
- * @returns those that stay because something that is not ours lies in them
+ * @returns those that stay, with the names of what lies in them and is not ours to remove (a key that signs bundles is its owner's)
  */
-export async function sweep(world: World, { keptFor, audit }: Purge): Promise<string[]> {
-  const left: string[] = [];
+export async function sweep(world: World, { keptFor, audit }: Purge): Promise<Left[]> {
+  const left: Left[] = [];
   const { home, cache } = world.places;
   for (const folder of [...(audit ? [] : [home]), ...(keptFor.length > 0 ? [] : [cache])]) {
-    if (!(await world.files.removeEmpty(folder))) left.push(folder);
+    if (!(await world.files.removeEmpty(folder))) left.push({ folder, names: await world.files.list(folder) });
   }
   return left;
 }

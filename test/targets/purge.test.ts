@@ -35,7 +35,7 @@ it('leaves what is not ours, and says where', async () => {
   await world.files.write(`${world.places.home}/notes.txt`, 'mine');
   const what = await purgeable(world, { audit: false });
   await purge(world, what);
-  expect(await sweep(world, what)).toEqual([world.places.home]);
+  expect(await sweep(world, what)).toEqual([{ folder: world.places.home, names: ['notes.txt'] }]);
   expect([...world.disk.keys()]).toEqual([`${world.places.home}/notes.txt`]);
 });
 

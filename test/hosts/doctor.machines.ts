@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openSsh, type Ssh, type SshHost } from '../../src/hosts/ssh.js';
 import { sh } from '../hosts-contract/contract.js';
 import { type Doctor, doctorHere, machineLine, type Said } from './doctor.js';
-import { type Machines, machines, traces } from './machines.js';
+import { type Machines, machines, newTraces } from './machines.js';
 
 let two: Machines;
 let ssh: Ssh;
@@ -32,7 +32,7 @@ afterAll(async () => {
   await ssh?.close();
   await two?.close();
   doctor?.close();
-  expect(traces()).toEqual([]);
+  expect(newTraces()).toEqual([]);
 });
 
 describe('two fresh hosts', () => {

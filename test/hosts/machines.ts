@@ -126,7 +126,7 @@ export function keptKernel(): () => void {
 }
 
 /** What a run of test hosts must not leave on this machine: processes, links, rules, control groups, mounts. */
-export function traces(): string[] {
+function traces(): string[] {
   const lines = (program: string, ...words: string[]) => execFileSync(program, words, { encoding: 'utf8' }).split('\n');
   return [
     ...lines('ps', '-eo', 'args').filter((line) => line.startsWith('systemd-nspawn ')),
@@ -138,3 +138,7 @@ export function traces(): string[] {
       .filter((line) => line.includes('deepseek-deploy-test')),
   ];
 }
+
+// Somebody else's, or of a run that was killed whole, which `up` takes away when it comes by.
+const tracesBefore = new Set(traces());
+export const newTraces = (): string[] => traces().filter((line) => !tracesBefore.has(line));

@@ -1,16 +1,15 @@
 /** The contract and the ways to root, on real hosts with their own systemd, sshd and sudo. */
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openSsh, type Ssh } from '../../src/hosts/ssh.js';
 import { allDone, many } from '../../src/plan/many.js';
 import { contract, sh } from '../hosts-contract/contract.js';
-import { type Machines, machines, traces } from './machines.js';
+import { type Machines, machines, newTraces } from './machines.js';
 
 let three: Machines;
 let ssh: Ssh;
 
 beforeAll(async () => {
-  expect(traces()).toEqual([]);
   three = await machines(3);
   ssh = openSsh(three.settings, process.env);
   console.log(`three hosts answer after ${Math.round(three.bootMs / 100) / 10} s`);
@@ -19,7 +18,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await ssh?.close();
   await three?.close();
-  expect(traces()).toEqual([]);
+  expect(newTraces()).toEqual([]);
 });
 
 /** @param user who logs in on the first host */
@@ -108,22 +107,39 @@ describe('three hosts', () => {
 });
 
 describe('afterwards', () => {
-  it('nothing is left when whoever started the hosts is killed', async () => {
-    const before = traces().length;
-    const script = `exec ${import.meta.dirname}/up 1 ${three.settings.configFile!.replace('ssh_config', 'id.pub')}`;
-    // A shell that holds the other end of the input and is killed without a chance to tidy up.
-    const holder = spawn('bash', ['-c', `sleep 600 | (${script})`], {
+  const up = (count: number) =>
+    `${import.meta.dirname}/up ${count} ${three.settings.configFile!.replace('ssh_config', 'id.pub')}`;
+
+  /** A shell that holds the other end of its input, and can be killed without a chance to tidy up. */
+  const oneMore = async (): Promise<number> => {
+    const holder = spawn('bash', ['-c', `sleep 600 | (exec ${up(1)})`], {
       detached: true,
       stdio: ['ignore', 'pipe', 'ignore'],
     });
     await new Promise<void>((resolve) =>
       holder.stdout!.on('data', (text) => String(text).includes('ready') && resolve()),
     );
-    expect(traces().length).toBeGreaterThan(before);
-    for (const pid of sleepers(holder.pid!)) process.kill(pid, 'SIGKILL');
-    for (let i = 0; i < 150 && traces().length > before; i += 1)
+    return holder.pid!;
+  };
+
+  it('nothing is left when whoever started the hosts is killed', async () => {
+    const before = newTraces();
+    const holder = await oneMore();
+    expect(newTraces().length).toBeGreaterThan(before.length);
+    for (const pid of children(holder, '-x', 'sleep')) process.kill(pid, 'SIGKILL');
+    for (let i = 0; i < 150 && newTraces().length > before.length; i += 1)
       await new Promise((resolve) => setTimeout(resolve, 100));
-    expect(traces().length).toBe(before);
+    expect(newTraces()).toEqual(before);
+  });
+
+  it('what is left when all of it is killed at once goes with the next that start', async () => {
+    const before = newTraces();
+    const doomed = family(await oneMore());
+    for (const signal of ['SIGSTOP', 'SIGKILL'] as const)
+      for (const pid of doomed) if (alive(pid)) process.kill(pid, signal);
+    expect(newTraces().length).toBeGreaterThan(before.length);
+    spawnSync('bash', ['-c', `sleep 3 | ${up(0)}`]);
+    expect(newTraces()).toEqual(before);
   });
 });
 
@@ -135,10 +151,9 @@ function alive(pid: number): boolean {
   }
 }
 
-/** The `sleep` that stands for the other end. */
-function sleepers(parent: number): number[] {
-  return execFileSync('pgrep', ['-P', String(parent), '-x', 'sleep'], { encoding: 'utf8' })
-    .trim()
-    .split('\n')
-    .map(Number);
+function children(parent: number, ...narrower: string[]): number[] {
+  const found = spawnSync('pgrep', ['-P', String(parent), ...narrower], { encoding: 'utf8' }).stdout;
+  return found.split('\n').filter(Boolean).map(Number);
 }
+
+const family = (root: number): number[] => [root, ...children(root).flatMap(family)];

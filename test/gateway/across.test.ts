@@ -107,6 +107,20 @@ describe.each<BuildName>(['debian', 'current'])('versions of two protocols (%s n
     }
   });
 
+  it('whom it was handed to over HTTP fails too: no other of that version is spoken to over gRPC', async () => {
+    const peers = await Promise.all([0, 1, 2].map(() => startEngine(reset)));
+    const versions = [
+      { name: 'grpc', weight: 1e6, protocol: 'grpc' as const, peers: [grpc.peer] },
+      { name: 'http', weight: 1e-6, peers: peers.map(({ peer }) => peer) },
+    ];
+    await use('grpc', { models: [{ id: 'm', versions }] });
+    grpc.usual(overGrpc.stranger(504));
+    const { status: code, line } = await ask('/v1/chat/completions', { ...hello, stream: true });
+    expect([code, line.version, Number(line.attempts)]).toEqual([502, 'http', 2]);
+    expect(peers.reduce((sum, one) => sum + one.connections(), 0)).toBe(1);
+    for (const one of peers) await one.stop();
+  });
+
   it('not after it has begun to answer, nor when it failed slowly, nor where no other version may', async () => {
     await use('http');
     http.usual(dies(2));

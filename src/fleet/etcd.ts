@@ -16,6 +16,8 @@ export interface Member {
   readonly client?: string;
   /** https://10.0.0.1:2380 */
   readonly peer: string;
+  /** It takes the log but has no vote: how kubeadm lets a control plane in, until it has caught up. */
+  readonly learner: boolean;
 }
 
 const pki = '/etc/kubernetes/pki/etcd';
@@ -26,12 +28,12 @@ const etcdctl = (on: string, words: readonly string[], endpoint = own) =>
     ...[`--cacert=${pki}/ca.crt`, `--cert=${pki}/server.crt`, `--key=${pki}/server.key`, ...words],
   ]);
 
-/** Of `etcdctl member list`: `id, started, name, peer, client, false`. */
+/** Of `etcdctl member list`: `id, started, name, peer, client, is learner`. */
 export const readMembers = (stdout: string): readonly Member[] =>
   stdout.split('\n').flatMap((line): Member[] => {
-    const [id, , name, peer, client] = line.split(',').map((word) => word.trim());
+    const [id, , name, peer, client, learner] = line.split(',').map((word) => word.trim());
     if (!id || name === undefined || !peer) return [];
-    return [{ id, name, peer, ...(client ? { client } : {}) }];
+    return [{ id, name, peer, learner: learner === 'true', ...(client ? { client } : {}) }];
   });
 
 const failed = (on: string, { stdout, stderr, code }: Result): UserError =>
@@ -59,21 +61,21 @@ async function membersOf(on: string, { host }: World): Promise<readonly Member[]
 const isOf = ({ name, peer }: Member, host: string, address: string | undefined): boolean =>
   name === host || (name === '' && address !== undefined && peer === `https://${address}:2380`);
 
-/** Whether those that stay would still decide, by those of them that answer. */
+/** Whether the voters that stay would still decide, by those of them that answer. */
 export const isMajority = (staying: number, well: number): boolean => well >= Math.floor(staying / 2) + 1;
 
 const wouldStop = (name: string, ill: readonly string[]): UserError =>
   new UserError(
     'etcd.quorum',
     say(
-      `Without ${name} the cluster would stop: of the etcd members that stay, these do not answer: ${ill.join(', ')}.`,
-      `移除 ${name} 后集群将停止：留下的 etcd 成员中，以下成员没有应答：${ill.join('、')}。`,
+      `Without ${name} the cluster would stop: of the etcd members that stay, these do not answer or have no vote yet: ${ill.join(', ')}.`,
+      `移除 ${name} 后集群将停止：留下的 etcd 成员中，以下成员没有应答，或尚无表决权：${ill.join('、')}。`,
     ),
     {
       exit: 'unready',
       hint: say(
-        'Bring them back up, or remove them first: deepseek-deploy node remove NAME --lost',
-        '请先恢复它们，或先将其移除：deepseek-deploy node remove NAME --lost',
+        'Bring them back up, or remove them first: deepseek-deploy node remove NAME --lost. One that is joining has its vote once it has caught up: wait for it.',
+        '请先恢复它们，或先将其移除：deepseek-deploy node remove NAME --lost。正在加入的成员同步完成后即有表决权，请等待其完成。',
       ),
     },
   );
@@ -84,12 +86,13 @@ export const quorumWithout = (name: string, on: string): LaneStep<Machine> => ({
   title: say('etcd decides without it', 'etcd 在其离开后仍可用'),
   async done(_, world) {
     const staying = (await membersOf(on, world)).filter((member) => member.name !== name);
-    const asked = staying.map(async ({ client }) => {
-      if (client === undefined) return false;
+    const asked = staying.map(async ({ client, learner }) => {
+      if (client === undefined || learner) return false;
       return (await world.host.run(etcdctl(on, ['endpoint', 'health'], client))).code === 0;
     });
     const well = await Promise.all(asked);
-    if (isMajority(staying.length, well.filter(Boolean).length)) return true;
+    const voters = staying.filter(({ learner }) => !learner).length;
+    if (isMajority(voters, well.filter(Boolean).length)) return true;
     const ill = staying.filter((_member, at) => !well[at]).map((member) => member.name || member.peer);
     throw wouldStop(name, ill);
   },

@@ -5,7 +5,7 @@ import { show } from '../../src/plan/step.js';
 import type { Machine } from '../../src/steps/machine.js';
 import { fakeWorld } from '../world/fake.js';
 
-/** As etcdctl 3.6 prints it; the last has never started. */
+/** As etcdctl 3.6 prints it; the last has never started and is a learner. */
 const list = `3f1c2e, started, host-1, https://10.0.0.1:2380, https://10.0.0.1:2379, false
 7a90b1, started, host-2, https://10.0.0.2:2380, https://10.0.0.2:2379, false
 c04d55, unstarted, , https://10.0.0.3:2380, , true
@@ -26,9 +26,9 @@ const world = (well: readonly string[], members = list) =>
 
 it('members are read, one that never started too', () => {
   expect(readMembers(list)).toEqual([
-    { id: '3f1c2e', name: 'host-1', peer: 'https://10.0.0.1:2380', client: 'https://10.0.0.1:2379' },
-    { id: '7a90b1', name: 'host-2', peer: 'https://10.0.0.2:2380', client: 'https://10.0.0.2:2379' },
-    { id: 'c04d55', name: '', peer: 'https://10.0.0.3:2380' },
+    { id: '3f1c2e', name: 'host-1', peer: 'https://10.0.0.1:2380', learner: false, client: 'https://10.0.0.1:2379' },
+    { id: '7a90b1', name: 'host-2', peer: 'https://10.0.0.2:2380', learner: false, client: 'https://10.0.0.2:2379' },
+    { id: 'c04d55', name: '', peer: 'https://10.0.0.3:2380', learner: true },
   ]);
 });
 
@@ -54,11 +54,19 @@ describe('a control plane that leaves', () => {
 
   it('is kept where they are none, and it is said which do not answer', async () => {
     await expect(
-      quorumWithout('host-2', 'host-1').done(machine, world(['10.0.0.1', '10.0.0.2'])),
+      quorumWithout('host-2', 'host-1').done(machine, world(['10.0.0.1', '10.0.0.2'], list.replace('true', 'false'))),
     ).rejects.toMatchObject({
       id: 'etcd.quorum',
-      text: { en: expect.stringContaining('do not answer: https://10.0.0.3:2380') },
+      text: { en: expect.stringMatching(/these do not answer or have no vote yet: https:\/\/10\.0\.0\.3:2380\.$/) },
     });
+  });
+
+  it('learners have no vote: one that has not caught up keeps nobody, and stands in for nobody', async () => {
+    expect(await quorumWithout('host-2', 'host-1').done(machine, world(['10.0.0.1']))).toBe(true);
+    const learns = list.replace('10.0.0.2:2379, false', '10.0.0.2:2379, true');
+    await expect(
+      quorumWithout('host-1', 'host-2').done(machine, world(['10.0.0.1', '10.0.0.2'], learns)),
+    ).rejects.toMatchObject({ id: 'etcd.quorum', text: { en: expect.stringContaining('no vote yet: host-2, https') } });
   });
 
   it('is forgotten by its id, also when it never started; others are not', async () => {

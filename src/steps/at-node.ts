@@ -25,9 +25,19 @@ export const run = (command: Command, failed?: (result: Result) => import('../er
 export const ask = (world: World, script: string, ...args: readonly string[]): Promise<Result> =>
   world.host.run(asRoot(script, args));
 
-/** Takes the rules and chains away that a program has left in iptables. @param names a pattern of grep -E */
+/**
+ * Takes the rules and chains away that a program has left in iptables: these by their own words, a table at a time. A whole
+ * table written back would undo what others (fail2ban, a firewall) changed since it was read.
+ * @param names a pattern of extended regular expressions
+ */
 export const sweepRules = (names: string): string => `for tool in iptables ip6tables; do
-  ! "$tool-save" 2>/dev/null | grep -qE '${names}' || "$tool-save" | grep -vE '${names}' | "$tool-restore"
+  swept=$("$tool-save" 2>/dev/null | awk -v names='${names}' '
+    /^[*]/ { table = $0; body = drop = "" }
+    /^COMMIT/ && body { printf "%s\\n%s%sCOMMIT\\n", table, body, drop }
+    $0 !~ names { next }
+    /^:/ { chain = substr($1, 2); body = body "-F " chain "\\n"; drop = drop "-X " chain "\\n" }
+    /^-A/ && $2 !~ names { sub(/^-A/, "-D"); body = body $0 "\\n" }')
+  [ -z "$swept" ] || printf '%s\\n' "$swept" | "$tool-restore" -w 10 --noflush
 done`;
 
 /** Whether a file of the host holds exactly this. */

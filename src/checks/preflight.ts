@@ -58,7 +58,7 @@ const engine: Preflight = async ({ todo, world }) => {
     ? undefined
     : say(
         'npm is not there; it fetches the engine. Install it: it comes with Node.js',
-        '缺少 npm(用于获取引擎),请安装：它随 Node.js 提供',
+        '缺少 npm（用于获取引擎），请安装：它随 Node.js 提供',
       );
 };
 

@@ -139,7 +139,7 @@ export const runtimeDir = (places: Places, build: RuntimeBuild): string =>
   `${places.cache}/runtime/${runtimeFiles(build).dir}`;
 
 /** npm's own would try for minutes before it says that there is no network. */
-const retries = ['--fetch-retries=3', '--fetch-retry-factor=2', '--fetch-retry-mintimeout=500'];
+export const retries = ['--fetch-retries=3', '--fetch-retry-factor=2', '--fetch-retry-mintimeout=500'];
 
 /** npm as it is at hand: the one that runs us (npx tells where it lies), else the one on the PATH. */
 export function npmHere(places: Places, env: Readonly<Record<string, string | undefined>>): [string, ...string[]] {
@@ -206,7 +206,7 @@ export async function installActions(
   const here: Action[] = packed
     ? [{ kind: 'write', path: `${draft}/${tarball(build)}`, mode: 0o600, content: packed }]
     : [];
-  const failed = (result: Result): UserError => installFailed(result, build);
+  const failed = (result: Result): UserError => npmFailed('engine.runtime', result, build);
   return [
     ...broken,
     { kind: 'remove', path: draft },
@@ -222,26 +222,40 @@ export async function installActions(
 
 const lastLines = (text: string): string => text.trim().split('\n').slice(-6).join('\n');
 
-/** What npm's failure means for the user. */
-export function installFailed(result: Result, build: RuntimeBuild): UserError {
+const called = ({ package: name, version }: RuntimeBuild): string => `${name}@${version}`;
+
+/** npm brought something, and it is not what this version of ours was tested with. */
+export const otherContent = (id: string, build: RuntimeBuild, cause?: Error): UserError =>
+  new UserError(
+    id,
+    say(
+      `${called(build)} came with another content than the one pinned here (sha512); it is not used.`,
+      `下载到的 ${called(build)} 与固定的内容（sha512）不符，未予使用。`,
+    ),
+    {
+      exit: 'network',
+      cause,
+      hint: say(
+        'Fetch it anew: npm cache clean --force, then the same command again. When it stays so, the registry (npm config get registry) has altered it: npm config set registry https://registry.npmjs.org',
+        '请重新获取：npm cache clean --force，然后再次执行原命令。如仍不符，则是所用的源（npm config get registry）改动了它：npm config set registry https://registry.npmjs.org',
+      ),
+    },
+  );
+
+/** What npm's failure means for the user. @param id of the error */
+export function npmFailed(id: string, result: Result, build: RuntimeBuild): UserError {
   const output = `${result.stdout}\n${result.stderr}`;
   const cause = new Error(lastLines(output));
-  const name = `${build.package}@${build.version}`;
+  const name = called(build);
   if (result.code === 127) {
-    return new UserError('engine.runtime', say('npm was not found.', '找不到 npm。'), {
+    return new UserError(id, say('npm was not found.', '找不到 npm。'), {
       exit: 'unready',
-      hint: say('Install npm (it comes with Node.js), then go on.', '请先安装 npm(随 Node.js 提供),再继续。'),
+      hint: say('Install npm (it comes with Node.js), then go on.', '请先安装 npm（随 Node.js 提供），再继续。'),
     });
   }
-  if (/EINTEGRITY/.test(output)) {
-    return new UserError(
-      'engine.runtime',
-      say(`${name} came with another content than the one pinned here.`, `下载到的 ${name} 与固定的内容不符。`),
-      { exit: 'network', cause, hint: say('Clear it: npm cache verify', '清理缓存：npm cache verify') },
-    );
-  }
+  if (/EINTEGRITY/.test(output)) return otherContent(id, build, cause);
   if (/\bE404\b|ETARGET/.test(output)) {
-    return new UserError('engine.runtime', say(`The npm registry has no ${name}.`, `npm 源上没有 ${name}。`), {
+    return new UserError(id, say(`The npm registry has no ${name}.`, `npm 源上没有 ${name}。`), {
       exit: 'network',
       cause,
       hint: say(
@@ -250,13 +264,13 @@ export function installFailed(result: Result, build: RuntimeBuild): UserError {
       ),
     });
   }
-  return new UserError('engine.runtime', say(`Could not download ${name} with npm.`, `无法通过 npm 下载 ${name}。`), {
+  return new UserError(id, say(`Could not download ${name} with npm.`, `无法通过 npm 下载 ${name}。`), {
     exit: 'network',
     cause,
     details: [say(lastLines(output), lastLines(output))],
     hint: say(
       `Check the network; behind a proxy: npm config set proxy <address>; with a mirror: npm config set registry <address>`,
-      '请检查网络；使用代理：npm config set proxy <地址>;使用镜像：npm config set registry <地址>',
+      '请检查网络；使用代理：npm config set proxy <地址>；使用镜像：npm config set registry <地址>',
     ),
   });
 }

@@ -60,7 +60,7 @@ function held(holder: LocalHolder): UserError {
     'lock.held',
     say(
       `Another deepseek-deploy (${holder.what}, pid ${holder.pid}) has been at work here since ${holder.since}.`,
-      `另一个 deepseek-deploy(${holder.what},pid ${holder.pid})自 ${holder.since} 起正在此处工作。`,
+      `另一个 deepseek-deploy（${holder.what}，pid ${holder.pid}）自 ${holder.since} 起正在此处工作。`,
     ),
     {
       hint: say(`Wait for it, or stop it: kill -INT ${holder.pid}`, `等它结束，或停止它：kill -INT ${holder.pid}`),

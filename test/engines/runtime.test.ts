@@ -4,8 +4,8 @@ import { describe, expect, it } from 'vitest';
 import {
   chooseBuild,
   installCommand,
-  installFailed,
   machineProbe,
+  npmFailed,
   readMachine,
   readRuntimeBuilds,
   runtimeDir,
@@ -105,7 +105,7 @@ describe('what npm says', () => {
     ['npm error code ENOTFOUND\nnpm error network request failed', 'Could not download', 'network'],
     ['npm error code ECONNREFUSED', 'Could not download', 'network'],
   ])('%s', (stderr, words, exit) => {
-    const error = installFailed(result(stderr), build);
+    const error = npmFailed('engine.runtime', result(stderr), build);
     expect(error).toMatchObject({ id: 'engine.runtime', exit });
     expect(error.message).toContain(words);
     expect(error.hint?.zh).toBeTruthy();
@@ -113,6 +113,6 @@ describe('what npm says', () => {
   });
 
   it('is not there at all', () => {
-    expect(installFailed(result('', 127), build)).toMatchObject({ exit: 'unready', message: 'npm was not found.' });
+    expect(npmFailed('x', result('', 127), build)).toMatchObject({ exit: 'unready', message: 'npm was not found.' });
   });
 });

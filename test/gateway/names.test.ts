@@ -10,6 +10,7 @@ import { answer, sleep, startEngine, stream, type TestEngine } from './engine.js
 import { type Gateway, startGateway, testSettings, until } from './harness.js';
 
 const hello = { model: 'm', messages: [{ role: 'user', content: 'hi' }] };
+const { staleS } = dnsOptions();
 const name = 'engines.ai.svc.cluster.local';
 
 describe.each<BuildName>(['debian', 'current'])('peers by name (%s nginx)', (nginx) => {
@@ -134,6 +135,21 @@ describe.each<BuildName>(['debian', 'current'])('peers by name (%s nginx)', (ngi
       expect((await put(3600)).status).toBe(200);
     },
   );
+
+  it('settings from before there was a limit to their age are taken: the last good peers are kept for an hour', async () => {
+    await use({ a: hosts.slice(0, 1) }, hosts.slice(0, 1));
+    const { staleS: _, ...older } = settings.dns!;
+    revision += 1;
+    const put = await gateway.put({ ...settings, revision, dns: older as never });
+    expect(put.status, await put.text()).toBe(200);
+    dns.set(name, {});
+    await failing('empty');
+    await sleep(450);
+    expect(await ask()).toBe(200);
+    expect(gateway.log()).toContain(
+      `name ${name}: empty; its last good addresses are kept, for ${staleS} s at the most`,
+    );
+  });
 
   it('an answer that does not fit into UDP is asked for over TCP', async () => {
     const many = Array.from({ length: 60 }, (_, i) => `127.0.1.${i + 10}`);

@@ -32,8 +32,9 @@ metrics.gauge("gateway_dns_stale_seconds", "Age of a name's last good addresses 
   return series
 end)
 
--- DnsOptions of src/gateway/dns.ts
-local whole = { servers = "table", leastS = "number", longestS = "number", staleS = "number", timeoutMs = "number" }
+-- DnsOptions of src/gateway/dns.ts; the settings of an older release may lack staleS.
+local whole = { servers = "table", leastS = "number", longestS = "number", staleS = "optional number", timeoutMs = "number" }
+local STALE = 3600 -- s, as there
 local kinds = { "A", "AAAA" }
 
 --- What is known of a name: { A = list, AAAA = list, good = { A =, AAAA = ms of sys.msec, of the last good answer },
@@ -92,7 +93,10 @@ end
 --- As M.peers, for every version's, and for the nodes of Redis.
 function M.expand(settings)
   settings.names = {}
-  if settings.dns then shape.check(settings.dns, whole, "dns") end
+  if settings.dns then
+    shape.check(settings.dns, whole, "dns")
+    settings.dns.staleS = settings.dns.staleS or STALE
+  end
   for _, model in ipairs(settings.models) do
     for _, version in ipairs(model.versions) do version.peers = M.peers(settings, version.peers) end
   end

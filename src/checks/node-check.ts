@@ -2,6 +2,7 @@
 import type { Role } from '../config/hosts.js';
 import type { Kubernetes } from '../config/kubernetes.js';
 import type { NodeFacts } from '../probes/node.js';
+import type { Holder } from '../probes/node-holder.js';
 import type { Reached } from '../probes/node-peers.js';
 import { say, type Text } from '../say.js';
 import { type Check, ok, type Severity, type Verdict } from './check.js';
@@ -27,6 +28,8 @@ export interface NodeView {
 export interface Survey {
   readonly nodes: readonly NodeView[];
   readonly wanted: Kubernetes;
+  /** Who answers at the virtual address that none of the hosts has, as one of them found; absent where none was asked. */
+  readonly holder?: Holder & { readonly askedOn: string };
   /** Milliseconds since 1970. */
   readonly now: number;
   /** An install is to follow: what only it minds counts too. */

@@ -155,6 +155,35 @@ const ranges = nodeCheck<Survey>(
       : 'well',
 );
 
+/** A control plane that is not among the hosts asked may have the address of the cluster they are members of. */
+const isTheirs = ({ facts: { identity, membership } }: NodeView, address: string): boolean =>
+  identity?.macs === undefined || membership?.server?.includes(`//${address}:`) === true;
+
+const virtualAddress = nodeCheck<Survey>(
+  'hosts.virtual-address',
+  'fail',
+  say('No other machine has the address of the control planes', '控制平面的地址未被其他机器占用'),
+  ({ nodes, wanted: { virtualAddress: wanted }, holder }) => {
+    if (wanted === undefined) return 'aside';
+    if (nodes.some(({ facts }) => facts.addresses?.some(({ address }) => address === wanted))) return 'well';
+    if (holder === undefined) return undefined;
+    const { mac, askedOn } = holder;
+    if (mac === undefined) return 'well';
+    if (nodes.some(({ facts }) => Object.values(facts.identity?.macs ?? {}).includes(mac))) return 'well';
+    if (nodes.some((node) => isTheirs(node, wanted))) return undefined;
+    return {
+      found: say(
+        `kubernetes.virtualAddress ${wanted} is taken: a machine that is none of these hosts answers there (MAC address ${mac}, seen from ${askedOn})`,
+        `kubernetes.virtualAddress ${wanted} 已被占用：该地址由不在这些主机之列的机器应答（MAC 地址 ${mac}，自 ${askedOn} 查得）`,
+      ),
+      hint: say(
+        `Name a free address of that network in deepseek.yaml, one that DHCP does not give out; or take it from that machine. See who answers, on ${askedOn}: ping -c 1 ${wanted}; ip neigh show to ${wanted}`,
+        `请在 deepseek.yaml 中改用该网络中的空闲地址（不在 DHCP 分配范围内），或从那台机器上移除该地址。在 ${askedOn} 上查看由谁应答：ping -c 1 ${wanted}; ip neigh show to ${wanted}`,
+      ),
+    };
+  },
+);
+
 /** etcd decides by a majority: an even number stands no more failures than one less, and has one more that can fail. */
 const controlPlanes = nodeCheck<Survey>(
   'hosts.control-planes',
@@ -189,5 +218,6 @@ export const togetherChecks: readonly NodeCheck<Survey>[] = [
   clock,
   cluster,
   controlPlanes,
+  virtualAddress,
   ranges,
 ];

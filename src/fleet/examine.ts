@@ -5,6 +5,7 @@ import type { Kubernetes } from '../config/kubernetes.js';
 import { UserError } from '../errors.js';
 import { many } from '../plan/many.js';
 import { askNode, type NodeFacts, readNode } from '../probes/node.js';
+import { holder } from '../probes/node-holder.js';
 import { peers, type Way } from '../probes/node-peers.js';
 import { ask } from '../probes/probe.js';
 import { say } from '../say.js';
@@ -55,6 +56,21 @@ function waysFrom(view: NodeView, all: readonly NodeView[]): Way[] {
   });
 }
 
+/** Asked on a control plane, and only while none of the hosts has the address. */
+async function holderOf(
+  hosts: readonly Examined[],
+  views: readonly NodeView[],
+  { virtualAddress }: Kubernetes,
+): Promise<Pick<Survey, 'holder'>> {
+  const first = views.find(({ unreachable, roles }) => !unreachable && roles.includes('control-plane'));
+  if (first === undefined || virtualAddress === undefined) return {};
+  if (views.some(({ facts }) => facts.addresses?.some(({ address }) => address === virtualAddress))) return {};
+  const probe = holder(virtualAddress);
+  const { host } = hosts.find(({ name }) => name === first.name)!.world;
+  const found = probe.read(await ask(host, probe.command));
+  return found === undefined ? {} : { holder: { ...found, askedOn: first.name } };
+}
+
 /**
  * A host that cannot be reached is a finding, not an error.
  * @param limit how many hosts at once
@@ -78,13 +94,14 @@ export async function examine(
     const address = nodeAddress(outcome.value.facts, given, others) ?? given;
     return { name, roles, given, address, ...outcome.value };
   });
-  const asked = await many(views, limit, async (view) => {
+  const reaching = many(views, limit, async (view) => {
     const ways = view.unreachable ? [] : waysFrom(view, views);
     if (ways.length === 0) return view;
     const probe = peers(ways);
     const from = hosts.find(({ name }) => name === view.name)!;
     return { ...view, reached: probe.read(await ask(from.world.host, probe.command)) };
   });
+  const [asked, held] = await Promise.all([reaching, holderOf(hosts, views, wanted)]);
   const nodes = asked.map((outcome, at) => (outcome.state === 'done' ? outcome.value : views[at]!));
-  return { nodes, wanted, now: world.clock.now() };
+  return { nodes, wanted, ...held, now: world.clock.now() };
 }

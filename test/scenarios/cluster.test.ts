@@ -303,6 +303,29 @@ describe('bad input, told before any change', () => {
 });
 
 describe('locks', () => {
+  it('an address of theirs that another machine has, before anything is changed', async () => {
+    const settings = [
+      'version: 1',
+      'target: kubernetes',
+      'kubernetes: {virtualAddress: 10.0.0.9}',
+      'hosts:',
+      '  machines:',
+    ];
+    const machines = names.map((name, at) => `    ${name}: {address: 10.0.0.${at + 1}, roles: [control-plane]}`);
+    const tried = async (holder: string) => {
+      const one = simulation({ holder });
+      const content = new TextEncoder().encode([...settings, ...machines, ''].join('\n'));
+      one.world.disk.set('/work/deepseek.yaml', { content, mode: 0o644, mtimeMs: 0 });
+      return { code: await one.type('init --yes'), text: one.text(), state: stateOf(one) };
+    };
+    const refused = await tried('answers 10.0.0.9 lladdr 52:54:00:12:34:56 REACHABLE');
+    expect(refused.code, refused.text).toBe(3);
+    expect(refused.text).toMatch(/10\.0\.0\.9 is taken: .*52:54:00:12:34:56, seen from cp.*hosts\.virtual-address/s);
+    expect(refused.state).toEqual([]);
+    const free = await tried('silent');
+    expect(free.code, free.text).toBe(0);
+  });
+
   it('let one at a time work on a cluster, wherever it runs', async () => {
     const one = await ready();
     const holder = { id: 'x', who: 'eve', from: 'desk', machine: 'm', home: '/h', what: 'init', since: 'now' };

@@ -97,6 +97,8 @@ export interface SimulationOptions extends FakeOptions {
   readonly programs?: Readonly<Record<string, Readonly<Record<string, Reply>>>>;
   readonly identity?: Readonly<Record<string, { hostname?: string; machineId?: string }>>;
   readonly os?: Readonly<Record<string, string>>;
+  /** What a host says that asked its network who has an address: `answers … lladdr …` or `silent`. */
+  readonly holder?: string;
 }
 
 export const hostsLine = (names: readonly string[]): string =>
@@ -234,7 +236,7 @@ function scriptOf(
   name: string,
   at: number,
   hosts: Record<string, SimulatedHost>,
-  { identity, os }: SimulationOptions,
+  { identity, os, holder }: SimulationOptions,
 ): Reply | undefined {
   if (script === lockScript) return lock;
   if (script === seeLockScript) return seeLock;
@@ -242,13 +244,16 @@ function scriptOf(
   if (script.includes('section identity')) {
     const { hostname = name, machineId = `${at + 1}`.repeat(32) } = identity?.[name] ?? {};
     return {
-      stdout: section('identity', `host: ${hostname}\nmachine: ${machineId}`) + section('addresses', addressOf(at)),
+      stdout:
+        section('identity', `host: ${hostname}\nmachine: ${machineId}\nmac eth0 52:54:00:00:00:0${at + 1}`) +
+        section('addresses', addressOf(at)),
     };
   }
   if (script.includes('section addresses')) return { stdout: section('addresses', addressOf(at)) };
   if (script.includes('/etc/os-release')) {
     return { stdout: os?.[name] ?? 'ID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n' };
   }
+  if (holder !== undefined && script.includes('neigh show')) return { stdout: `${holder}\n` };
   // What else is asked has no answer here, and that is no fault.
   if (/^(LC_ALL=C|command -v|cat |section|for |grep |systemd|head)/.test(script) || script.includes('section '))
     return { code: 127 };

@@ -28,9 +28,9 @@ end)
 
 local M = { ready = file.ready, seal = file.seal }
 
---- @param minor see core.audit_file
-function M.write(line, minor)
-  if not file.write(line, minor) then metrics.add("gateway_audit_late_total", "", 1) end
+--- What stands in core.audit_room. @param minor see core.audit_file
+function M.write(minor)
+  if not file.write(minor) then metrics.add("gateway_audit_late_total", "", 1) end
 end
 
 --- Whether the last whole line of a file is that of a listed request: its worker died after writing it.
@@ -50,7 +50,8 @@ local function due(cut)
     written = written,
     write = function(listed, started, killed)
       metrics.add("gateway_audit_adopted_total", "", 1)
-      M.write(lines.of_gone(listed, started, killed and "gateway killed" or cut))
+      lines.of_gone(listed, started, killed and "gateway killed" or cut)
+      M.write()
     end,
   }
 end

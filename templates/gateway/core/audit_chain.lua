@@ -5,17 +5,12 @@ local crypto = require "core.crypto"
 local crypto_gcm = require "core.crypto_gcm"
 local ffi = require "ffi"
 local home = require "core.home"
+local room = require "core.audit_room"
 
-local encode64 = ngx.encode_base64
-local copy = ffi.copy
-local sub, match = string.sub, string.match
+local copy, match = ffi.copy, string.match
 
-local BYTES = 18 -- of a MAC: 24 characters without padding
+local BYTES, SHOWN = 18, 24 -- of a MAC, and its characters: without padding
 local ENDING = '^(.*),"seq":(%d+),"mac":"([%w+/]+)"}$'
-
--- Lines of requests are put together here: as strings each of them would be made, hashed and collected three times.
-local ROOM = 4096
-local room = ffi.new("char[?]", ROOM)
 
 local M = {}
 local master
@@ -28,39 +23,51 @@ local function key(purpose, name)
   return master(purpose .. ":" .. name)
 end
 
---- @return a chain at its start: `seq` and `mac` are those of the last line that was taken
+--- @return a chain at its start: `seq` is that of the last line that was taken, `M.mac` its MAC
 function M.new(name)
-  return { hmac = crypto.hmac_sha256(key("chain", name)), seq = 0, mac = "" }
+  local memory = ffi.new "struct { char mac[24], next[24]; }"
+  return { key = crypto.hmac_key(key("chain", name)), seq = 0, memory = memory, size = 0 }
+end
+
+--- MAC of the last line that was taken; "" at the start.
+function M.mac(chain)
+  return ffi.string(chain.memory.mac, chain.size)
+end
+
+--- Where a chain stands that others wrote.
+function M.set(chain, seq, mac)
+  copy(chain.memory.mac, mac, #mac)
+  chain.seq, chain.size = seq, #mac
+end
+
+--- Makes the text in core.audit_room, a JSON object without its closing brace, the chain's next line. Call `M.took` once
+--- that stands in the file.
+function M.finish(chain)
+  local memory = chain.memory
+  room.text ',"seq":'
+  room.number(chain.seq + 1)
+  local bytes, size = room.got()
+  crypto.hmac(chain.key, memory.mac, chain.size, bytes, size)
+  room.text ',"mac":"'
+  local at = room.leave(SHOWN + 3)
+  crypto.encode64(at, crypto.digest, BYTES)
+  copy(memory.next, at, SHOWN)
+  at[SHOWN], at[SHOWN + 1], at[SHOWN + 2] = 34, 125, 10 -- "}, and the end of the line
 end
 
 --- @param text a JSON object without its closing brace
---- @return the whole line and its MAC; hand that to `M.took` once the line stands in the file
+--- @return the whole line
 function M.line(chain, text)
-  text = text .. ',"seq":' .. chain.seq + 1
-  local mac = encode64(sub(chain.hmac(chain.mac, text), 1, BYTES))
-  return text .. ',"mac":"' .. mac .. '"}\n', mac
+  room.begin()
+  room.text(text)
+  M.finish(chain)
+  return room.string()
 end
 
-local function put(at, text)
-  copy(room + at, text, #text)
-  return at + #text
-end
-
---- As M.line, but in memory that holds until the next call.
---- @return what to write, its size, and the MAC
-function M.bytes(chain, text)
-  if #text > ROOM - 128 then
-    local line, mac = M.line(chain, text)
-    return line, #line, mac
-  end
-  local size = put(put(put(0, text), ',"seq":'), chain.seq + 1 .. "")
-  local mac = encode64(sub(chain.hmac(chain.mac, room, size), 1, BYTES))
-  size = put(put(put(size, ',"mac":"'), mac), '"}\n')
-  return room, size, mac
-end
-
-function M.took(chain, mac)
-  chain.seq, chain.mac = chain.seq + 1, mac
+function M.took(chain)
+  local memory = chain.memory
+  copy(memory.mac, memory.next, SHOWN)
+  chain.seq, chain.size = chain.seq + 1, SHOWN
 end
 
 --- @return number and MAC of a whole line, or nil
@@ -73,9 +80,9 @@ end
 function M.follows(chain, line)
   local text, seq, mac = match(line, ENDING)
   if not text or tonumber(seq) ~= chain.seq + 1 then return false end
-  local _, wanted = M.line(chain, text)
-  if not crypto.equal(wanted, mac) then return false end
-  M.took(chain, mac)
+  M.line(chain, text)
+  if not crypto.equal(ffi.string(chain.memory.next, SHOWN), mac) then return false end
+  M.took(chain)
   return true
 end
 

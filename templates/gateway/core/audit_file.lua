@@ -7,6 +7,7 @@ local files = require "core.files"
 local home = require "core.home"
 local in_hand = require "core.in_hand"
 local ledger = require "core.audit_ledger"
+local room = require "core.audit_room"
 local sys = require "core.sys"
 
 local WAITING = 4096 -- lines
@@ -31,8 +32,10 @@ local function name()
   return string.format("%s.%03dZ-%d-%s", day, part, ngx.worker.id() or 0, crypto.hex(crypto.random(3)))
 end
 
-local function write(text)
-  local line, size, mac = chains.bytes(file.chain, text)
+--- What stands in core.audit_room.
+local function finish()
+  chains.finish(file.chain)
+  local line, size = room.got()
   local ok, err = sys.write(file.fd, line, size)
   if not ok then
     -- Half a line is no line.
@@ -40,8 +43,14 @@ local function write(text)
     return nil, err
   end
   file.size = file.size + size
-  chains.took(file.chain, mac)
+  chains.took(file.chain)
   return true
+end
+
+local function write(text)
+  room.begin()
+  room.text(text)
+  return finish()
 end
 
 --- What was opened in vain has no line of a request.
@@ -140,16 +149,27 @@ function M.ready()
   return true
 end
 
---- @param text a JSON object without its closing brace
---- @param minor whether it is only counted while nothing can be written
---- @return true, or false: it waits, or was counted
-function M.write(text, minor)
+--- What waits and what opens a file is put together where this line stands.
+local function write_later(text, minor)
   if M.ready() then
     local ok, err = write(text)
     if ok then return true end
     fail(err)
   end
   keep(not minor and text or nil)
+  return false
+end
+
+--- Writes the text that stands in core.audit_room, a JSON object without its closing brace.
+--- @param minor whether it is only counted while nothing can be written
+--- @return true, or false: it waits, or was counted
+function M.write(minor)
+  if not file or failed then return write_later(room.string(), minor) end
+  local _, size = room.got()
+  local ok, err = finish()
+  if ok then return true end
+  fail(err)
+  keep(not minor and room.string(size) or nil)
   return false
 end
 
@@ -182,7 +202,7 @@ end
 --- Closes the file and enters its end in the ledger; without the ledger it stays open.
 function M.close()
   if not file then return false end
-  local ending = { lines = file.chain.seq, bytes = file.size, mac = file.chain.mac, torn = 0 }
+  local ending = { lines = file.chain.seq, bytes = file.size, mac = chains.mac(file.chain), torn = 0 }
   local ok, err = ledger.closed(file.name, ending, "itself")
   if not ok then
     fail(err)

@@ -40,7 +40,7 @@ local function resume(fd)
     seq, mac = tonumber(known), known_mac
   end
   chain = chain or chains.new(NAME)
-  chain.seq, chain.mac = seq, mac
+  chains.set(chain, seq, mac)
   return torn
 end
 
@@ -56,14 +56,13 @@ local function add(fd, text)
     files.truncate(fd, size)
     text = text .. ',"torn_before":' .. torn
   end
-  local line, mac = chains.line(chain, text)
-  ok, err = sys.write(fd, line)
+  ok, err = sys.write(fd, chains.line(chain, text))
   if not ok then
     files.truncate(fd, size)
     return nil, err
   end
-  chains.took(chain, mac)
-  dict:set("head", chain.seq .. " " .. chain.mac)
+  chains.took(chain)
+  dict:set("head", chain.seq .. " " .. chains.mac(chain))
   return true
 end
 

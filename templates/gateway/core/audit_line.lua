@@ -2,14 +2,28 @@
 -- and kept beside it; the rest needs no escaping: numbers, and words that were checked or are our own.
 local encode = require("cjson").encode
 local in_hand = require "core.in_hand"
+local room = require "core.audit_room"
 local sys = require "core.sys"
 
 local M = {}
 
 local NO_KEY = ',"key":null,"tenant":null'
 
-local function text(value)
-  return value and '"' .. value .. '"' or "null"
+local text, number = room.text, room.number
+
+--- @param name with what stands before its value
+local function word(name, value)
+  text(name)
+  if not value then return text "null" end
+  text '"'
+  text(value)
+  text '"'
+end
+
+local function count(name, value)
+  text(name)
+  if not value then return text "null" end
+  number(value)
 end
 
 --- Requests of one tick share the text of their time.
@@ -51,38 +65,46 @@ function M.tell(req)
   )
 end
 
---- @return the line of a request that has ended, without its closing brace
+--- Puts the line of a request that has ended into core.audit_room, without its closing brace.
 function M.of(req)
   local key, model, version, peer = req.key, req.model, req.version, req.peer
-  return '{"id":"' .. req.id
-    .. '","time":' .. time()
-    .. (key and (key.line or key_text(key)) or NO_KEY)
-    .. ',"route":"' .. req.route .. '"'
-    .. (model and model_text(model) or ',"model":null')
-    .. (version and version_text(version) or ',"version":null')
-    .. (peer and (peer.line or name_text(peer, "peer", peer.address)) or ',"peer":null')
-    .. ',"attempts":' .. req.attempts
-    .. ',"cache":' .. text(req.cache)
-    .. ',"degraded":' .. text(req.degraded)
-    .. ',"status":' .. ngx.status
-    .. ',"code":' .. text(req.refusal and req.refusal.code)
-    .. ',"outcome":"' .. req.outcome
-    .. '","stream":' .. (req.stream and "true" or "false")
-    .. ',"bytes_in":' .. (req.body_bytes or 0)
-    .. ',"bytes_out":' .. req.bytes
-    .. ',"prompt_tokens":' .. (req.prompt_tokens or "null")
-    .. ',"completion_tokens":' .. (req.completion_tokens or "null")
-    .. ',"first_ms":' .. (req.first or "null")
-    .. ',"total_ms":' .. (sys.msec() - req.started)
+  room.begin()
+  text '{"id":"'
+  text(req.id)
+  text '","time":'
+  text(time())
+  text(key and (key.line or key_text(key)) or NO_KEY)
+  text ',"route":"'
+  text(req.route)
+  text '"'
+  text(model and model_text(model) or ',"model":null')
+  text(version and version_text(version) or ',"version":null')
+  text(peer and (peer.line or name_text(peer, "peer", peer.address)) or ',"peer":null')
+  count(',"attempts":', req.attempts)
+  word(',"cache":', req.cache)
+  word(',"degraded":', req.degraded)
+  count(',"status":', ngx.status)
+  word(',"code":', req.refusal and req.refusal.code)
+  text ',"outcome":"'
+  text(req.outcome)
+  text(req.stream and '","stream":true' or '","stream":false')
+  count(',"bytes_in":', req.body_bytes or 0)
+  count(',"bytes_out":', req.bytes)
+  count(',"prompt_tokens":', req.prompt_tokens)
+  count(',"completion_tokens":', req.completion_tokens)
+  count(',"first_ms":', req.first)
+  count(',"total_ms":', sys.msec() - req.started)
 end
 
---- The line of a request whose worker is gone: how far it had come is not known, only that its caller saw it break off.
+--- As M.of, for a request whose worker is gone: how far it had come is not known, only that its caller saw it break off.
 --- @param listed what the list of those in hand says of it
 --- @param cut why it was cut
 function M.of_gone(listed, started, cut)
-  local line = listed .. ',"time":' .. time() .. ',"started":' .. string.format("%.3f", started)
-    .. ',"status":null,"outcome":"cut","cut":"' .. cut .. '"'
-  return line
+  room.begin()
+  text(listed)
+  text ',"time":'
+  text(time())
+  text(string.format(',"started":%.3f,"status":null,"outcome":"cut","cut":"%s"', started, cut))
 end
 
 return M

@@ -53,7 +53,7 @@ local function ending_of(fd, name)
     if not pause() then return nil, "this worker ends" end
   end
   if chain.seq == 0 then return nil, "it has no whole line" end
-  return { lines = chain.seq, bytes = at - #rest, mac = chain.mac, torn = #rest }
+  return { lines = chain.seq, bytes = at - #rest, mac = chains.mac(chain), torn = #rest }
 end
 
 --- @return true once the ledger says that the file is closed

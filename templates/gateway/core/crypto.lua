@@ -7,6 +7,7 @@ int SHA256_Update(void *ctx, const void *data, size_t len);
 int SHA256_Final(unsigned char *md, void *ctx);
 int CRYPTO_memcmp(const void *a, const void *b, size_t len);
 int RAND_bytes(unsigned char *buf, int num);
+int EVP_EncodeBlock(unsigned char *to, const unsigned char *from, int count);
 ]]
 
 local C = ffi.C
@@ -15,7 +16,7 @@ local digest = ffi.new "unsigned char[32]"
 local ctx = ffi.new("unsigned char[?]", SIZE)
 local BLOCK = 64
 
-local M = {}
+local M = { digest = digest }
 
 function M.sha256(text)
   C.SHA256_Init(ctx)
@@ -35,22 +36,35 @@ local function pad(key, byte)
   return state
 end
 
---- HMAC-SHA256 (RFC 2104) with the key's two blocks hashed once: about a fifth of what HMAC() costs in OpenSSL 3.
---- @return function(text, more, size) -> 32 raw bytes; `more`, when given, counts as the text's continuation: a string,
---- or `size` bytes in memory
-function M.hmac_sha256(key)
+--- A key for HMAC-SHA256 (RFC 2104), its two blocks hashed once: about a fifth of what HMAC() costs in OpenSSL 3.
+function M.hmac_key(key)
   if #key > BLOCK then key = M.sha256(key) end
-  local inner, outer = pad(key, 0x36), pad(key, 0x5c)
-  return function(text, more, size)
-    ffi.copy(ctx, inner, SIZE)
-    C.SHA256_Update(ctx, text, #text)
-    if more then C.SHA256_Update(ctx, more, size or #more) end
-    C.SHA256_Final(digest, ctx)
-    ffi.copy(ctx, outer, SIZE)
-    C.SHA256_Update(ctx, digest, 32)
-    C.SHA256_Final(digest, ctx)
+  return { inner = pad(key, 0x36), outer = pad(key, 0x5c) }
+end
+
+--- Leaves the 32 bytes in `M.digest`, until something else is hashed. Texts are strings or memory; `more` continues `text`.
+function M.hmac(key, text, size, more, more_size)
+  ffi.copy(ctx, key.inner, SIZE)
+  C.SHA256_Update(ctx, text, size)
+  if more then C.SHA256_Update(ctx, more, more_size) end
+  C.SHA256_Final(digest, ctx)
+  ffi.copy(ctx, key.outer, SIZE)
+  C.SHA256_Update(ctx, digest, 32)
+  C.SHA256_Final(digest, ctx)
+end
+
+--- @return function(text, more) -> 32 raw bytes; `more`, when given, counts as the text's continuation
+function M.hmac_sha256(key)
+  local made = M.hmac_key(key)
+  return function(text, more)
+    M.hmac(made, text, #text, more, more and #more)
     return ffi.string(digest, 32)
   end
+end
+
+--- Base64 in memory. @param to has room for four bytes of each three, and one more
+function M.encode64(to, from, count)
+  C.EVP_EncodeBlock(to, from, count)
 end
 
 --- Equal in a time that depends on the lengths alone.

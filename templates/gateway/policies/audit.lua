@@ -5,6 +5,7 @@ local cjson = require "cjson"
 local in_hand = require "core.in_hand"
 local lines = require "core.audit_line"
 local listed = require "policies.listed"
+local room = require "core.audit_room"
 
 local concat, sub = table.concat, string.sub
 
@@ -40,10 +41,12 @@ local function content(req, most)
 end
 
 function M.done(req, settings)
-  local line = lines.of(req)
-  if settings.audit_content then line = line .. content(req, settings.audit_content) end
+  -- Before the line is begun: it may open a file.
+  local more = settings.audit_content and content(req, settings.audit_content)
+  lines.of(req)
+  if more then room.text(more) end
   in_hand.closing(req)
-  audit.write(line, req.refusal == listed.unavailable)
+  audit.write(req.refusal == listed.unavailable)
   in_hand.leave(req)
 end
 

@@ -54,3 +54,7 @@ export class UserError extends Error {
     this.details = advice.details ?? [];
   }
 }
+
+/** What was typed cannot be understood; nothing was touched. */
+export const usageError = (id: string, text: Text, hint: Text): UserError =>
+  new UserError(id, text, { hint, exit: 'usage' });

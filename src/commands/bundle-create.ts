@@ -9,7 +9,7 @@ import { weightsFolder } from '../bundle/weights.js';
 import { writeBundle } from '../bundle/write.js';
 import type { Config } from '../config/config.js';
 import { settingsOf } from '../config/settings.js';
-import { UserError } from '../errors.js';
+import { UserError, usageError } from '../errors.js';
 import type { Distribution } from '../install/distribution.js';
 import { nameOf } from '../models/name.js';
 import { Meter, progressText } from '../models/progress.js';
@@ -19,9 +19,6 @@ import type { Input } from '../verb.js';
 import type { World } from '../world.js';
 import { show, summaryOf } from './bundle-words.js';
 
-const usage = (id: string, text: ReturnType<typeof say>, hint: ReturnType<typeof say>): UserError =>
-  new UserError(id, text, { hint, exit: 'usage' });
-
 /** @throws UserError `bundle.os` */
 function systemsIn(asked: readonly string[], target: Manifest['target'], arch: Distribution['arch']): Distribution[] {
   // What a single machine gets by packages is named as Debian names it.
@@ -29,11 +26,11 @@ function systemsIn(asked: readonly string[], target: Manifest['target'], arch: D
   const names = known.map(([name]) => name).join(', ');
   const hint = say(`Of these, one or several: ${names}`, `可用（可重复指定）：${names}`);
   if (asked.length === 0 && target === 'kubernetes')
-    throw usage('bundle.os', say('For which system? --os is needed.', '需要用 --os 指定目标系统。'), hint);
+    throw usageError('bundle.os', say('For which system? --os is needed.', '需要用 --os 指定目标系统。'), hint);
   return [...new Set(asked)].map((name) => {
     const [, system] = known.find(([one]) => one === name) ?? [];
     if (system) return { ...system, arch };
-    throw usage('bundle.os', say(`No bundle can be made for ${name}.`, `无法为 ${name} 制作离线包。`), hint);
+    throw usageError('bundle.os', say(`No bundle can be made for ${name}.`, `无法为 ${name} 制作离线包。`), hint);
   });
 }
 

@@ -8,7 +8,7 @@ import { type Bundle, openBundle } from '../bundle/open.js';
 import { isKey, ownKey } from '../bundle/seal.js';
 import { systems } from '../bundle/system.js';
 import { settingsOf } from '../config/settings.js';
-import { UserError } from '../errors.js';
+import { UserError, usageError } from '../errors.js';
 import { checkWhole } from '../fleet/bundle.js';
 import type { Distribution } from '../install/distribution.js';
 import { say, type Text } from '../say.js';
@@ -20,9 +20,6 @@ import { show, summaryOf } from './bundle-words.js';
 import { configOption } from './cluster.js';
 
 const names = Object.keys(systems).join(', ');
-
-const usage = (id: string, text: ReturnType<typeof say>, hint: ReturnType<typeof say>): UserError =>
-  new UserError(id, text, { hint, exit: 'usage' });
 
 const kernelOption: Option = {
   flags: '--kernel <release>',
@@ -59,7 +56,7 @@ async function lacksFor(bundle: Bundle, input: Input, world: World): Promise<rea
 async function verify(input: Input, world: World): Promise<'problem' | undefined> {
   const wanted = input.options.key as string | undefined;
   if (wanted !== undefined && !isKey(wanted))
-    throw usage(
+    throw usageError(
       'bundle.key-form',
       say('That is no key of a bundle.', '这不是离线包的密钥。'),
       say('44 characters, as bundle create prints it.', '应为 bundle create 打印的 44 个字符。'),

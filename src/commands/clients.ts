@@ -1,5 +1,6 @@
 import { changeSettings, storedSecrets, storedSettings } from '../gateway/change.js';
-import { clientState, clientView, makeClient, rotateClient, withClient, withoutClient } from '../gateway/clients.js';
+import { clientView, makeClient, rotateClient, withClient, withoutClient } from '../gateway/clients.js';
+import { credentialState } from '../gateway/credential.js';
 import { parseExpiry } from '../gateway/keys.js';
 import { type Client, oauthOptions, rotateTokenKeys } from '../gateway/oauth.js';
 import type { Settings } from '../gateway/settings.js';
@@ -9,18 +10,7 @@ import { say } from '../say.js';
 import { type Deployment, needDeployment } from '../targets/deployment.js';
 import type { Input, Option, Verb } from '../verb.js';
 import type { World } from '../world.js';
-import {
-  createOptions,
-  json,
-  limiting,
-  limitsIn,
-  listing,
-  nowOf,
-  pick,
-  servedOnly,
-  tellWhen,
-  tenantOf,
-} from './credentials.js';
+import { createOptions, json, limiting, listing, nowOf, pick, tellWhen, wantedOf } from './credentials.js';
 
 interface Made {
   readonly client: Client;
@@ -53,16 +43,8 @@ const create: Verb = {
   run: async (input, world) => {
     const deployment = await needDeployment(world);
     const now = nowOf(world);
-    const { tenant, expires } = input.options as { tenant?: string; expires?: string };
-    const expiresAt = expires === undefined ? undefined : parseExpiry(expires, now);
     const made = await locked(world, 'clients create', async (): Promise<Made> => {
-      const wanted = {
-        name: input.args[0] ?? 'unnamed',
-        ...tenantOf(tenant),
-        ...limitsIn(input),
-        ...servedOnly(await storedSettings(world), input.options.model as readonly string[] | undefined),
-        ...(expiresAt === undefined ? {} : { expiresAt }),
-      };
+      const wanted = wantedOf(input, await storedSettings(world), now);
       const { pepper } = await storedSecrets(world);
       const { secret, client } = makeClient(world.random(38), pepper, wanted, now);
       return { secret, client, live: await keep(world, deployment, client, now) };
@@ -74,7 +56,7 @@ const create: Verb = {
 
 const chosen = ({ clients = [] }: Settings, wanted: string, now: number): Client =>
   pick(
-    clients.filter((client) => clientState(client, now) !== 'revoked'),
+    clients.filter((client) => credentialState(client, now) !== 'revoked'),
     wanted,
     say('client', '客户端'),
     'clients',

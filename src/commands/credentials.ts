@@ -1,5 +1,7 @@
 /** What `keys` and `clients` have in common: both hand out secrets to tenants and keep their hashes. */
-import { UserError } from '../errors.js';
+import { usageError } from '../errors.js';
+import type { NewCredential } from '../gateway/credential.js';
+import { parseExpiry } from '../gateway/keys.js';
 import type { OwnLimits } from '../gateway/limits.js';
 import { limitWords, ownLimits } from '../gateway/own-limits.js';
 import { type Settings, withLimits } from '../gateway/settings.js';
@@ -33,20 +35,36 @@ export const createOptions: readonly Option[] = [
   },
 ];
 
-/** @throws UserError `limits.words` */
-export function limitsIn(input: Input): { limits?: OwnLimits } {
-  const limits = ownLimits((input.options.limit as readonly string[] | undefined) ?? []);
-  return limits ? { limits } : {};
+interface CreateOptions {
+  readonly tenant?: string;
+  readonly expires?: string;
+  readonly model?: readonly string[];
+  readonly limit?: readonly string[];
 }
 
-const usage = (id: string, text: Text, hint: Text): UserError => new UserError(id, text, { hint, exit: 'usage' });
+/**
+ * What `create` is asked for.
+ * @param settings those in force: they say which models there are
+ * @throws UserError `keys.expiry`, `limits.words`, `credentials.model`, `credentials.tenant`
+ */
+export function wantedOf({ args, options }: Input, settings: Settings, now: number): NewCredential {
+  const { tenant, expires, model, limit = [] } = options as CreateOptions;
+  const limits = ownLimits(limit);
+  return {
+    name: args[0] ?? 'unnamed',
+    ...tenantOf(tenant),
+    ...(limits ? { limits } : {}),
+    ...servedOnly(settings, model),
+    ...(expires === undefined ? {} : { expiresAt: parseExpiry(expires, now) }),
+  };
+}
 
 /** @throws UserError `credentials.model` for a model that is not served */
-export function servedOnly(settings: Settings, wanted: readonly string[] = []): { models?: readonly string[] } {
+function servedOnly(settings: Settings, wanted: readonly string[] = []): { models?: readonly string[] } {
   const known = settings.models.map(({ id }) => id);
   const unknown = wanted.find((id) => !known.includes(id));
   if (unknown === undefined) return wanted.length > 0 ? { models: wanted } : {};
-  throw usage(
+  throw usageError(
     'credentials.model',
     say(`No model '${unknown}' is served.`, `没有提供名为“${unknown}”的模型。`),
     say(`Served: ${known.join(', ')}`, `已提供：${known.join('、')}`),
@@ -54,10 +72,10 @@ export function servedOnly(settings: Settings, wanted: readonly string[] = []): 
 }
 
 /** Tenants appear in logs and metrics as they are. @throws UserError `credentials.tenant` */
-export function tenantOf(text: string | undefined): { tenant?: string } {
+function tenantOf(text: string | undefined): { tenant?: string } {
   if (!text) return {};
   if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/.test(text)) return { tenant: text };
-  throw usage(
+  throw usageError(
     'credentials.tenant',
     say(`'${text}' cannot be the name of a tenant.`, `“${text}”不能用作租户名。`),
     say('Letters, digits, . _ - and at most 64', '字母、数字、. _ -，最多 64 个'),
@@ -73,7 +91,7 @@ export function pick<T extends { readonly id: string; readonly name: string }>(
 ): T {
   const [found, ...more] = active.filter(({ id, name }) => id === wanted || name === wanted);
   if (found && more.length === 0) return found;
-  throw usage(
+  throw usageError(
     `${verb}.unknown`,
     found
       ? say(`Several ${what.en}s are named '${wanted}'.`, `有多个${what.zh}都叫“${wanted}”。`)

@@ -1,23 +1,13 @@
 import { changeSettings, storedSecrets, storedSettings } from '../gateway/change.js';
-import { keyState, keyView, makeKey, parseExpiry } from '../gateway/keys.js';
+import { credentialState, credentialView } from '../gateway/credential.js';
+import { makeKey } from '../gateway/keys.js';
 import { type Key, type Settings, withKey, withKeyChanged, withoutKey } from '../gateway/settings.js';
 import { locked } from '../plan/lock.js';
 import { say } from '../say.js';
 import { needDeployment } from '../targets/deployment.js';
 import type { Input, Verb } from '../verb.js';
 import type { World } from '../world.js';
-import {
-  createOptions,
-  json,
-  limiting,
-  limitsIn,
-  listing,
-  nowOf,
-  pick,
-  servedOnly,
-  tellWhen,
-  tenantOf,
-} from './credentials.js';
+import { createOptions, json, limiting, listing, nowOf, pick, tellWhen, wantedOf } from './credentials.js';
 
 const create: Verb = {
   args: [{ name: '[name]', says: say('What the key is for', '密钥的用途') }],
@@ -29,17 +19,9 @@ const create: Verb = {
   run: async (input, world) => {
     const deployment = await needDeployment(world);
     const now = nowOf(world);
-    const { tenant, expires } = input.options as { tenant?: string; expires?: string };
-    const expiresAt = expires === undefined ? undefined : parseExpiry(expires, now);
     const { pepper } = await storedSecrets(world);
     const made = await locked(world, 'keys create', async () => {
-      const wanted = {
-        name: input.args[0] ?? 'unnamed',
-        ...tenantOf(tenant),
-        ...limitsIn(input),
-        ...servedOnly(await storedSettings(world), input.options.model as readonly string[] | undefined),
-        ...(expiresAt === undefined ? {} : { expiresAt }),
-      };
+      const wanted = wantedOf(input, await storedSettings(world), now);
       const { secret, key } = makeKey(world.random(38), pepper, wanted, now);
       const { live } = await changeSettings(world, deployment.gateway.adminPort, (before) => withKey(before, key));
       return { secret, key, live };
@@ -51,7 +33,7 @@ const create: Verb = {
 
 function show(world: World, input: Input, made: { secret: string; key: Key; live: boolean }, now: number): void {
   if (input.json) {
-    json(world, { ...keyView(made.key, now), secret: made.secret, live: made.live });
+    json(world, { ...credentialView(made.key, now), secret: made.secret, live: made.live });
     return;
   }
   world.ui.out(`${made.secret}\n`);
@@ -66,12 +48,12 @@ function show(world: World, input: Input, made: { secret: string; key: Key; live
 
 const list = listing(async (world) => {
   await needDeployment(world);
-  return (await storedSettings(world)).keys.map((key) => keyView(key, nowOf(world)));
+  return (await storedSettings(world)).keys.map((key) => credentialView(key, nowOf(world)));
 });
 
 const chosen = ({ keys }: Settings, wanted: string, now: number): Key =>
   pick(
-    keys.filter((key) => keyState(key, now) !== 'revoked'),
+    keys.filter((key) => credentialState(key, now) !== 'revoked'),
     wanted,
     say('key', '密钥'),
     'keys',
@@ -97,7 +79,7 @@ const revoke: Verb = {
       const change = (before: Settings) => withoutKey(before, found.id, now);
       return { key: found, ...(await changeSettings(world, deployment.gateway.adminPort, change)) };
     });
-    if (input.json) json(world, { ...keyView({ ...key, revokedAt: now }, now), live });
+    if (input.json) json(world, { ...credentialView({ ...key, revokedAt: now }, now), live });
     else {
       world.ui.line(say(`${key.id} (${key.name}) is revoked.`, `${key.id}（${key.name}）已吊销。`));
       tellWhen(world, live);

@@ -1,16 +1,8 @@
 /** OAuth2 clients as values: made, given another secret, revoked, shown. */
-import { hashKey, type KeyState } from './keys.js';
-import type { OwnLimits } from './limits.js';
+import { credentialView, iso, makeCredential, type NewCredential } from './credential.js';
+import { hashKey } from './keys.js';
 import { type Client, oauthOptions } from './oauth.js';
 import { next, type Settings } from './settings.js';
-
-export interface NewClient {
-  readonly name: string;
-  readonly tenant?: string;
-  readonly models?: readonly string[];
-  readonly limits?: OwnLimits;
-  readonly expiresAt?: number;
-}
 
 /** 'cs-' and 43 characters of base64url. */
 const secretOf = (bytes: Uint8Array): string => `cs-${Buffer.from(bytes.subarray(0, 32)).toString('base64url')}`;
@@ -22,22 +14,12 @@ const secretOf = (bytes: Uint8Array): string => `cs-${Buffer.from(bytes.subarray
 export function makeClient(
   bytes: Uint8Array,
   pepper: string,
-  wanted: NewClient,
+  wanted: NewCredential,
   now: number,
 ): { secret: string; client: Client } {
   const secret = secretOf(bytes);
-  const client: Client = {
-    id: `client_${Buffer.from(bytes.subarray(32, 38)).toString('hex')}`,
-    name: wanted.name,
-    hash: hashKey(pepper, secret),
-    epoch: 1,
-    tenant: wanted.tenant ?? 'default',
-    ...(wanted.models ? { models: wanted.models } : {}),
-    ...(wanted.limits ? { limits: wanted.limits } : {}),
-    createdAt: now,
-    ...(wanted.expiresAt === undefined ? {} : { expiresAt: wanted.expiresAt }),
-  };
-  return { secret, client };
+  const made = makeCredential('client', bytes.subarray(32, 38), hashKey(pepper, secret), wanted, now);
+  return { secret, client: { ...made, epoch: 1 } };
 }
 
 /**
@@ -75,26 +57,8 @@ export const withoutClient = (settings: Settings, id: string, now: number): Sett
     clients: (settings.clients ?? []).map((client) => (client.id === id ? { ...client, revokedAt: now } : client)),
   });
 
-export const clientState = (client: Client, now: number): KeyState =>
-  client.revokedAt !== undefined
-    ? 'revoked'
-    : client.expiresAt !== undefined && client.expiresAt <= now
-      ? 'expired'
-      : 'active';
-
-const iso = (seconds: number | undefined): string | null =>
-  seconds === undefined ? null : new Date(seconds * 1000).toISOString();
-
 /** What `clients list --json` shows: no hash. */
 export const clientView = (client: Client, now: number) => ({
-  id: client.id,
-  name: client.name,
-  tenant: client.tenant,
-  models: client.models ?? null,
-  limits: client.limits ?? null,
-  state: clientState(client, now),
-  createdAt: iso(client.createdAt),
-  expiresAt: iso(client.expiresAt),
-  revokedAt: iso(client.revokedAt),
+  ...credentialView(client, now),
   oldSecretEndsAt: client.previous && client.previous.endsAt > now ? iso(client.previous.endsAt) : null,
 });

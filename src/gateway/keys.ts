@@ -1,16 +1,8 @@
 import { createHmac } from 'node:crypto';
 import { UserError } from '../errors.js';
 import { say } from '../say.js';
-import type { OwnLimits } from './limits.js';
+import { makeCredential, type NewCredential } from './credential.js';
 import type { Key } from './settings.js';
-
-export interface NewKey {
-  readonly name: string;
-  readonly tenant?: string;
-  readonly models?: readonly string[];
-  readonly limits?: OwnLimits;
-  readonly expiresAt?: number;
-}
 
 /** Base64url characters that `n` random bytes make. */
 const word = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64url');
@@ -26,19 +18,14 @@ export const hashKey = (pepper: string, secret: string): string =>
  * @param bytes 38 random bytes: 32 make the secret, 6 the public id
  * @param now seconds since 1970
  */
-export function makeKey(bytes: Uint8Array, pepper: string, wanted: NewKey, now: number): { secret: string; key: Key } {
+export function makeKey(
+  bytes: Uint8Array,
+  pepper: string,
+  wanted: NewCredential,
+  now: number,
+): { secret: string; key: Key } {
   const secret = `sk-${word(bytes.subarray(0, 32))}`;
-  const key: Key = {
-    id: `key_${Buffer.from(bytes.subarray(32, 38)).toString('hex')}`,
-    name: wanted.name,
-    hash: hashKey(pepper, secret),
-    tenant: wanted.tenant ?? 'default',
-    ...(wanted.models ? { models: wanted.models } : {}),
-    ...(wanted.limits ? { limits: wanted.limits } : {}),
-    createdAt: now,
-    ...(wanted.expiresAt === undefined ? {} : { expiresAt: wanted.expiresAt }),
-  };
-  return { secret, key };
+  return { secret, key: makeCredential('key', bytes.subarray(32, 38), hashKey(pepper, secret), wanted, now) };
 }
 
 const units: Readonly<Record<string, number>> = { m: 60, h: 3600, d: 86400, w: 604800 };
@@ -60,23 +47,3 @@ export function parseExpiry(text: string, now: number): number {
     { hint: say('Examples: 12h, 90d, 2027-01-31', '例如：12h、90d、2027-01-31'), exit: 'usage' },
   );
 }
-
-export type KeyState = 'active' | 'expired' | 'revoked';
-
-export const keyState = (key: Key, now: number): KeyState =>
-  key.revokedAt !== undefined ? 'revoked' : key.expiresAt !== undefined && key.expiresAt <= now ? 'expired' : 'active';
-
-const iso = (seconds: number): string => new Date(seconds * 1000).toISOString();
-
-/** What `keys list --json` shows: no hash. */
-export const keyView = (key: Key, now: number) => ({
-  id: key.id,
-  name: key.name,
-  tenant: key.tenant,
-  models: key.models ?? null,
-  limits: key.limits ?? null,
-  state: keyState(key, now),
-  createdAt: iso(key.createdAt),
-  expiresAt: key.expiresAt === undefined ? null : iso(key.expiresAt),
-  revokedAt: key.revokedAt === undefined ? null : iso(key.revokedAt),
-});

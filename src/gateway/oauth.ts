@@ -1,24 +1,12 @@
 /** Settings and secrets of OAuth2 client credentials, whole: the Lua has no defaults of its own. */
-import type { OwnLimits } from './limits.js';
+import type { Credential } from './credential.js';
 
-export interface Client {
-  /** Public: 'client_' and 12 hex digits; the `client_id`, and the `sub` of its tokens. */
-  readonly id: string;
-  readonly name: string;
-  /** Lower-case hex HMAC-SHA256 of the secret with the gateway's pepper. */
-  readonly hash: string;
+/** Its id is the `client_id`, and the `sub` of its tokens. */
+export interface Client extends Credential {
   /** The secret before the last rotation, taken until it ends. */
   readonly previous?: { readonly hash: string; readonly endsAt: number };
   /** Stands in its tokens; those of another epoch are refused. */
   readonly epoch: number;
-  readonly tenant: string;
-  /** Model ids the client may use; absent: all. */
-  readonly models?: readonly string[];
-  readonly limits?: OwnLimits;
-  /** Seconds since 1970, as all times here. */
-  readonly createdAt: number;
-  readonly expiresAt?: number;
-  readonly revokedAt?: number;
 }
 
 export interface OAuthOptions {

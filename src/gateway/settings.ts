@@ -5,25 +5,12 @@ import type { BreakerOptions, DegradeOptions } from './breaker.js';
 import type { CacheOptions, RedisOptions } from './cache.js';
 import type { CloudOptions } from './cloud.js';
 import type { CorsOptions } from './cors.js';
+import type { Credential } from './credential.js';
 import type { DnsOptions } from './dns.js';
 import type { LimitOptions, OwnLimits, ValidationOptions } from './limits.js';
 import type { Client, OAuthOptions, TokenKeys } from './oauth.js';
 
-export interface Key {
-  /** Public: 'key_' and 12 hex digits; this is what logs and lists show. */
-  readonly id: string;
-  readonly name: string;
-  /** Lower-case hex HMAC-SHA256 of the secret with the gateway's pepper. */
-  readonly hash: string;
-  readonly tenant: string;
-  /** Model ids the key may use; absent: all. */
-  readonly models?: readonly string[];
-  readonly limits?: OwnLimits;
-  /** Seconds since 1970, as all times here. */
-  readonly createdAt: number;
-  readonly expiresAt?: number;
-  readonly revokedAt?: number;
-}
+export type Key = Credential;
 
 export interface Peer {
   /** An IP address, or a name whose addresses are all peers: looked up in the background, as `dns` says. */

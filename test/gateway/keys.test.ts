@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { UserError } from '../../src/errors.js';
-import { hashKey, keyState, keyView, makeKey, parseExpiry } from '../../src/gateway/keys.js';
+import { credentialState, credentialView } from '../../src/gateway/credential.js';
+import { hashKey, makeKey, parseExpiry } from '../../src/gateway/keys.js';
 
 const now = Date.UTC(2026, 10, 24) / 1000;
 const bytes = new Uint8Array(38).map((_, i) => i);
@@ -65,8 +66,8 @@ describe('what lists show', () => {
     [key, now + 10, 'expired'],
     [{ ...key, revokedAt: now }, now, 'revoked'],
   ] as const)('tells the state', (one, at, state) => {
-    expect(keyState(one, at)).toBe(state);
-    expect(keyView(one, at)).toMatchObject({ state, expiresAt: '2026-11-24T00:00:10.000Z' });
-    expect(keyView(one, at)).not.toHaveProperty('hash');
+    expect(credentialState(one, at)).toBe(state);
+    expect(credentialView(one, at)).toMatchObject({ state, expiresAt: '2026-11-24T00:00:10.000Z' });
+    expect(credentialView(one, at)).not.toHaveProperty('hash');
   });
 });

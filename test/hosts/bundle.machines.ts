@@ -6,17 +6,14 @@ import { openSsh, type Ssh, type SshHost } from '../../src/hosts/ssh.js';
 import { allDone, many } from '../../src/plan/many.js';
 import { kubectl } from '../../src/steps/at-node.js';
 import { sh } from '../hosts-contract/contract.js';
-import { builtImages, builtPackages } from '../kube/control-plane.js';
+import { partsFor } from '../kube/control-plane.js';
 import { HubServer, serve, sha256 } from '../models/hub-server.js';
 import { cli, type Told } from './cli.js';
 import { giveGpus } from './gpu.js';
 import { keptKernel, type Machines, machines } from './machines.js';
 import { mirror } from './mirror.js';
 
-const packages = builtPackages();
-const images = builtImages();
-if (!packages || !images)
-  console.warn('\n*** no cluster was brought up; build its parts first: test/kube/images && test/kube/packages ***\n');
+const parts = partsFor('no cluster was brought up', 'packages');
 
 // $1: what may be reached: the hosts, and whoever sends to them. Whoever tries for more is counted.
 const cutOff = `apt-get clean; rm -rf /var/lib/apt/lists/*
@@ -49,7 +46,7 @@ async function hubOf(): Promise<HubServer> {
 /** Each whole file by its inode: one that is sent again has another. */
 const packagesScript = `find /var/cache/deepseek-deploy/bundle -name '*.deb' -printf '%i %f\\n' 2>/dev/null; true`;
 
-describe.skipIf(!packages || !images)('three bare hosts without a network', () => {
+describe.skipIf(!parts)('three bare hosts without a network', () => {
   let three: Machines;
   let ssh: Ssh;
   let hosts: SshHost[];
@@ -97,7 +94,7 @@ describe.skipIf(!packages || !images)('three bare hosts without a network', () =
   });
 
   it('a bundle is made where there is one', async () => {
-    const from = await mirror('127.0.0.1', { packages: packages!, images: images! });
+    const from = await mirror('127.0.0.1', parts!);
     const hub = await hubOf();
     const { address, fingerprint } = from;
     try {

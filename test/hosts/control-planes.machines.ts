@@ -6,21 +6,18 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openSsh, type Ssh, type SshHost } from '../../src/hosts/ssh.js';
 import { kubectl } from '../../src/steps/at-node.js';
 import { sh } from '../hosts-contract/contract.js';
-import { builtImages, builtPackages } from '../kube/control-plane.js';
+import { partsFor } from '../kube/control-plane.js';
 import { cli, type Told } from './cli.js';
 import { clusterFile } from './cluster-file.js';
 import { keptKernel, type Machines, machines } from './machines.js';
 import { type Mirror, mirror } from './mirror.js';
 
-const packages = builtPackages();
-const images = builtImages();
-if (!packages || !images)
-  console.warn('\n*** no cluster was brought up; build its parts first: test/kube/images && test/kube/packages ***\n');
+const parts = partsFor('no cluster was brought up', 'packages');
 
 const pki = '/etc/kubernetes/pki/etcd';
 const etcdctl = `etcdctl --endpoints https://127.0.0.1:2379 --cacert ${pki}/ca.crt --cert ${pki}/server.crt --key ${pki}/server.key`;
 
-describe.skipIf(!packages || !images)('three control planes', () => {
+describe.skipIf(!parts)('three control planes', () => {
   let three: Machines;
   let from: Mirror;
   let ssh: Ssh;
@@ -34,7 +31,7 @@ describe.skipIf(!packages || !images)('three control planes', () => {
     three = await machines(3);
     const within = (last: number): string => three.hosts[0]!.address.replace(/\d+$/, String(last));
     address = within(9);
-    from = await mirror(within(1), { packages: packages!, images: images! });
+    from = await mirror(within(1), parts!);
     ssh = openSsh(three.settings, process.env);
     hosts = three.hosts.map((machine) => ssh.host(machine.target()));
     folder = mkdtempSync(`${tmpdir()}/dd-planes-`);

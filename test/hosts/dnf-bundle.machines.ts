@@ -9,16 +9,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openSsh, type Ssh, type SshHost } from '../../src/hosts/ssh.js';
 import { kubectl } from '../../src/steps/at-node.js';
 import { sh } from '../hosts-contract/contract.js';
-import { builtImages, builtRpms } from '../kube/control-plane.js';
+import { partsFor } from '../kube/control-plane.js';
 import { cli, type Told } from './cli.js';
 import { keptKernel, type Machine, type Machines, machines } from './machines.js';
 import { type Mirror, mirror } from './mirror.js';
 import { asRocky, must } from './rhel.js';
 
-const rpms = builtRpms();
-const images = builtImages();
-if (!rpms || !images)
-  console.warn('\n*** no bundle of rpms was made; build its parts first: test/kube/images && test/kube/packages ***\n');
+const parts = partsFor('no bundle of rpms was made', 'rpms');
 
 // $1: the mirror. A repository that goes before all others, with a package that nobody has signed.
 const unsigned = `printf '[bad]\\nname=bad\\nbaseurl=%s/bad/unsigned/\\ngpgcheck=1\\ngpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-Rocky-9\\npriority=1\\n' "$1" >/etc/yum.repos.d/bad.repo`;
@@ -55,7 +52,7 @@ function cutOff(machine: Machine): void {
 const tried = (machine: Machine): string =>
   /^ *(\d+) .*multiport dports 80,443/m.exec(within(machine, '-nvxL', 'OUTPUT'))![1]!;
 
-describe.skipIf(!rpms || !images)('a host with dnf and without a network', () => {
+describe.skipIf(!parts)('a host with dnf and without a network', () => {
   let two: Machines;
   let ssh: Ssh;
   let connected: SshHost;
@@ -107,7 +104,7 @@ hosts:
 
   it('one of the same system makes it, whatever it has itself, from its own repositories', async () => {
     bring(two.hosts[0]!);
-    const from: Mirror = await mirror(two.hosts[0]!.address.replace(/\d+$/, '1'), { rpms: rpms!, images: images! });
+    const from: Mirror = await mirror(two.hosts[0]!.address.replace(/\d+$/, '1'), parts!);
     try {
       const { address, fingerprint } = from;
       await asRocky(connected, address);

@@ -14,16 +14,13 @@ import { fetchKey, refresh, sourceFile, sourceText } from '../../src/install/rep
 import { type Repository, type RepositoryName, repositoryOf, sourcesOf } from '../../src/install/sources.js';
 import { allDone, many } from '../../src/plan/many.js';
 import { sh } from '../hosts-contract/contract.js';
-import { builtImages, builtRpms } from '../kube/control-plane.js';
+import { partsFor } from '../kube/control-plane.js';
 import { cli, type Told } from './cli.js';
 import { keptKernel, type Machines, machines } from './machines.js';
 import { type Mirror, mirror } from './mirror.js';
 import { asRocky, asRocky10, must } from './rhel.js';
 
-const rpms = builtRpms();
-const images = builtImages();
-if (!rpms || !images)
-  console.warn('\n*** no dnf was asked; build its parts first: test/kube/images && test/kube/packages ***\n');
+const parts = partsFor('no dnf was asked', 'rpms');
 
 // As old instructions have it: nothing is kept out of upgrades. $1: the mirror.
 const oldFiles = `printf '[docker-ce-stable]\\nname=Docker\\nbaseurl=%s/docker/linux/centos/$releasever/$basearch/stable\\ngpgcheck=0\\n' "$1" >/etc/yum.repos.d/docker-ce.repo
@@ -56,7 +53,7 @@ firewall-cmd --permanent --zone=trusted --list-sources | grep .
 ps -eo comm= | grep -E '^(kubelet|containerd|etcd|kube-.*|flanneld)$'
 exit 0`;
 
-describe.skipIf(!rpms || !images)('two hosts with dnf', () => {
+describe.skipIf(!parts)('two hosts with dnf', () => {
   let two: Machines;
   let from: Mirror;
   let ssh: Ssh;
@@ -67,7 +64,7 @@ describe.skipIf(!rpms || !images)('two hosts with dnf', () => {
 
   beforeAll(async () => {
     two = await machines(2, 'rhel');
-    from = await mirror(two.hosts[0]!.address.replace(/\d+$/, '1'), { rpms: rpms!, images: images! });
+    from = await mirror(two.hosts[0]!.address.replace(/\d+$/, '1'), parts!);
     ssh = openSsh(two.settings, process.env);
     hosts = two.hosts.map((machine) => ssh.host(machine.target())) as [SshHost, SshHost];
     folder = mkdtempSync(`${tmpdir()}/dd-dnf-`);

@@ -4,17 +4,14 @@ import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openSsh, type Ssh, type SshHost } from '../../src/hosts/ssh.js';
 import { sh } from '../hosts-contract/contract.js';
-import { builtImages, builtPackages } from '../kube/control-plane.js';
+import { partsFor } from '../kube/control-plane.js';
 import { cli } from './cli.js';
 import { type Doctor, doctorHere, machineLine, type Said } from './doctor.js';
 import { giveGpus } from './gpu.js';
 import { keptKernel, type Machines, machines } from './machines.js';
 import { type Mirror, mirror } from './mirror.js';
 
-const packages = builtPackages();
-const images = builtImages();
-if (!packages || !images)
-  console.warn('\n*** no cluster was looked at; build its parts first: test/kube/images && test/kube/packages ***\n');
+const parts = partsFor('no cluster was looked at', 'packages');
 
 const kubectl = 'kubectl --kubeconfig /etc/kubernetes/admin.conf';
 
@@ -82,7 +79,7 @@ const breaks: readonly Break[] = [
   },
 ];
 
-describe.skipIf(!packages || !images)('a cluster of two', () => {
+describe.skipIf(!parts)('a cluster of two', () => {
   let two: Machines;
   let from: Mirror;
   let ssh: Ssh;
@@ -107,7 +104,7 @@ describe.skipIf(!packages || !images)('a cluster of two', () => {
     hosts = two.hosts.map((machine) => ssh.host(machine.target()));
     await giveGpus(hosts[1]!);
     const bridge = two.hosts[0]!.address.replace(/\d+$/, '1');
-    from = await mirror(bridge, { packages: packages!, images: images! });
+    from = await mirror(bridge, parts!);
     const { address, fingerprint } = from;
     writeFileSync(
       `${folder}/deepseek.yaml`,

@@ -4,18 +4,15 @@ import { tmpdir } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openSsh, type Ssh, type SshHost } from '../../src/hosts/ssh.js';
 import { kubectl } from '../../src/steps/at-node.js';
-import { builtImages, builtPackages } from '../kube/control-plane.js';
+import { partsFor } from '../kube/control-plane.js';
 import { cli } from './cli.js';
 import { giveGpus } from './gpu.js';
 import { keptKernel, type Machines, machines } from './machines.js';
 import { type Mirror, mirror } from './mirror.js';
 
-const packages = builtPackages();
-const images = builtImages();
-if (!packages || !images)
-  console.warn('\n*** no cluster was brought up; build its parts first: test/kube/images && test/kube/packages ***\n');
+const parts = partsFor('no cluster was brought up', 'packages');
 
-describe.skipIf(!packages || !images)('a control plane and a GPU worker', () => {
+describe.skipIf(!parts)('a control plane and a GPU worker', () => {
   let two: Machines;
   let ssh: Ssh;
   let first: SshHost;
@@ -27,7 +24,7 @@ describe.skipIf(!packages || !images)('a control plane and a GPU worker', () => 
   beforeAll(async () => {
     two = await machines(2);
     const [control, worker] = two.hosts;
-    from = await mirror(control!.address.replace(/\d+$/, '1'), { packages: packages!, images: images! });
+    from = await mirror(control!.address.replace(/\d+$/, '1'), parts!);
     ssh = openSsh(two.settings, process.env);
     first = ssh.host(control!.target());
     await giveGpus(ssh.host(worker!.target()));

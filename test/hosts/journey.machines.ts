@@ -6,7 +6,7 @@ import { openSsh, type Ssh, type SshHost } from '../../src/hosts/ssh.js';
 import { allDone, many } from '../../src/plan/many.js';
 import { kubectl } from '../../src/steps/at-node.js';
 import { sh } from '../hosts-contract/contract.js';
-import { builtImages, builtPackages } from '../kube/control-plane.js';
+import { partsFor } from '../kube/control-plane.js';
 import { cli, type Told } from './cli.js';
 import { clusterFile } from './cluster-file.js';
 import { keptKernel, type Machines, machines, processorMs } from './machines.js';
@@ -14,12 +14,9 @@ import { type Mirror, mirror } from './mirror.js';
 import { spent } from './spent.js';
 import { claim, pod, volumesScript } from './volumes.js';
 
-const packages = builtPackages();
-const images = builtImages();
-if (!packages || !images)
-  console.warn('\n*** no cluster was brought up; build its parts first: test/kube/images && test/kube/packages ***\n');
+const parts = partsFor('no cluster was brought up', 'packages');
 
-describe.skipIf(!packages || !images)('three bare hosts', () => {
+describe.skipIf(!parts)('three bare hosts', () => {
   let three: Machines;
   let from: Mirror;
   let ssh: Ssh;
@@ -30,7 +27,7 @@ describe.skipIf(!packages || !images)('three bare hosts', () => {
 
   beforeAll(async () => {
     three = await machines(3);
-    from = await mirror(three.hosts[0]!.address.replace(/\d+$/, '1'), { packages: packages!, images: images! });
+    from = await mirror(three.hosts[0]!.address.replace(/\d+$/, '1'), parts!);
     ssh = openSsh(three.settings, process.env);
     hosts = three.hosts.map((machine) => ssh.host(machine.target()));
     folder = mkdtempSync(`${tmpdir()}/dd-journey-`);

@@ -4,17 +4,14 @@ import { tmpdir } from 'node:os';
 import { openSsh, type Ssh, type SshHost } from '../../src/hosts/ssh.js';
 import { allDone, many } from '../../src/plan/many.js';
 import { sh } from '../hosts-contract/contract.js';
-import { builtImages, builtPackages } from '../kube/control-plane.js';
+import { partsFor } from '../kube/control-plane.js';
 import { cli } from './cli.js';
 import { keptKernel, type Machine, type Machines, machines } from './machines.js';
 import { type Mirror, mirror } from './mirror.js';
 
-const packages = builtPackages();
-const images = builtImages();
-/** Whether the parts of a cluster are at hand; says so where they are not. */
-export const built = packages !== undefined && images !== undefined;
-if (!built)
-  console.warn('\n*** no cluster was brought up; build its parts first: test/kube/images && test/kube/packages ***\n');
+const parts = partsFor('no cluster was brought up', 'packages');
+/** Whether the parts of a cluster are at hand. */
+export const built = parts !== undefined;
 
 export interface Stage {
   readonly machines: readonly Machine[];
@@ -41,7 +38,7 @@ export async function stage(count: number, wishes: Wishes = {}): Promise<Stage> 
   const putBack = keptKernel();
   const all = await machines(count);
   const host = all.hosts[0]!.address.replace(/\d+$/, '1');
-  const from = await mirror(host, { packages: packages!, images: images!, driver: wishes.driver });
+  const from = await mirror(host, { ...parts!, driver: wishes.driver });
   const ssh: Ssh = openSsh(all.settings, process.env);
   const hosts = all.hosts.map((machine) => ssh.host(machine.target()));
   const folder = mkdtempSync(`${tmpdir()}/dd-stage-`);

@@ -26,9 +26,20 @@ export const builtImages = (): string | undefined => where('images');
 export const builtPackages = (): string | undefined => where('packages');
 
 /** The folder of signed rpms, packed now (40 s) where they are not; undefined without the Debian packages they are made of. */
-export function builtRpms(): string | undefined {
+function builtRpms(): string | undefined {
   if (builtPackages() === undefined) return undefined;
   return execFileSync(`${import.meta.dirname}/../hosts/rpms`, { encoding: 'utf8', stdio: 'pipe' }).trim();
+}
+
+/** What a mirror for test hosts serves; where it is not built, says what is not done for want of it. */
+export function partsFor<K extends 'packages' | 'rpms'>(
+  otherwise: string,
+  kind: K,
+): Readonly<Record<K | 'images', string>> | undefined {
+  const [folder, images] = [kind === 'rpms' ? builtRpms() : builtPackages(), builtImages()];
+  if (folder && images) return { [kind]: folder, images } as Record<K | 'images', string>;
+  console.warn(`\n*** ${otherwise}; build its parts first: test/kube/images && test/kube/packages ***\n`);
+  return undefined;
 }
 
 /** The program that `test/kube/part` has built of this name; undefined when it has not. */

@@ -1,6 +1,7 @@
 import { Command, CommanderError, Option as Flag, InvalidArgumentError } from 'commander';
 import { type Exit, exitCode, UserError } from './errors.js';
 import { type Lang, langOf, say, type Text } from './say.js';
+import { columns, wrap } from './table.js';
 import type { Input, Option, Value, Verb } from './verb.js';
 import type { World } from './world.js';
 
@@ -14,7 +15,10 @@ interface Entry {
 export const verbs: readonly Entry[] = [
   {
     name: 'init',
-    says: say('From this machine to a served, tested model', '从这台机器到一个经过测试的模型服务'),
+    says: say(
+      'A served, tested model on this machine; or a cluster of hosts',
+      '在本机部署并测试模型服务；或由多台主机建立集群',
+    ),
     load: () => import('./commands/init.js'),
   },
   {
@@ -59,17 +63,17 @@ export const verbs: readonly Entry[] = [
   },
   {
     name: 'bench',
-    says: say('Measure QPS, TTFT and TPOT', '测量 QPS、TTFT 和 TPOT'),
+    says: say('Measure throughput and latency: QPS, TTFT, TPOT', '测量吞吐与延迟：QPS、TTFT、TPOT'),
     load: () => import('./commands/bench.js'),
   },
   {
     name: 'keys',
-    says: say('Create, list and revoke API keys', '创建、列出和吊销 API 密钥'),
+    says: say('API keys: create, list, limit, revoke', 'API 密钥：创建、列出、限额、吊销'),
     load: () => import('./commands/keys.js'),
   },
   {
     name: 'clients',
-    says: say('OAuth2 clients: create, rotate, revoke, list', 'OAuth2 客户端：创建、更换密钥、吊销、列出'),
+    says: say('OAuth2 clients: create, list, limit, rotate, revoke', 'OAuth2 客户端：创建、列出、限额、更换密钥、吊销'),
     load: () => import('./commands/clients.js'),
   },
   {
@@ -89,7 +93,7 @@ export const verbs: readonly Entry[] = [
   },
   {
     name: 'down',
-    says: say('Stop everything; --purge removes what we made', '全部停止；--purge 删除我们创建的内容'),
+    says: say('Stop what runs here; --purge removes what we made', '停止本机上的服务；--purge 删除我们创建的内容'),
     load: () => import('./commands/down.js'),
   },
   {
@@ -226,15 +230,25 @@ function frame(command: Command, text: (words: Text) => string, world: World): C
     .configureHelp({
       styleTitle: (title) => world.ui.paint.strong(headings[title] ? text(headings[title]) : title),
       helpWidth: Math.min(world.ui.width, 110),
+      displayWidth: columns,
+      boxWrap: wrap,
+      optionDescription: ({ description }) => description,
     })
     .configureOutput({ writeOut: (words) => world.ui.out(words), writeErr: () => {}, outputError: () => {} });
 }
 
+/** What may be said, and what holds where nothing is. */
+function notesOf({ choices = [], initial }: Option): Text {
+  const usual = initial === undefined ? [] : [say(`default: ${initial}`, `默认：${initial}`)];
+  const notes = [...(choices.length > 0 ? [say(choices.join(', '), choices.join('、'))] : []), ...usual];
+  if (notes.length === 0) return say('', '');
+  return say(` (${notes.map(({ en }) => en).join('; ')})`, `（${notes.map(({ zh }) => zh).join('；')}）`);
+}
+
 function flag(option: Option, text: (words: Text) => string): Flag {
-  const made = new Flag(option.flags, text(option.says));
+  const made = new Flag(option.flags, text(option.says) + text(notesOf(option)));
   if (option.choices) made.choices([...option.choices]);
   if (option.hidden) made.hideHelp();
-  if (option.initial !== undefined) made.description += ` (${text(say('default', '默认'))}: ${option.initial})`;
   if (option.kind === 'list') made.argParser((word: string, before: string[] = []) => [...before, word]);
   if (option.kind === 'integer' || option.kind === 'number') made.argParser((word: string) => number(word, option));
   return made;

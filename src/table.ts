@@ -14,6 +14,20 @@ export const stripAnsi = (text: string): string => text.replace(/\u001b\[[0-9;]*
 export const padEnd = (text: string, width: number): string => text + ' '.repeat(Math.max(0, width - columns(text)));
 export const padStart = (text: string, width: number): string => ' '.repeat(Math.max(0, width - columns(text))) + text;
 
+// A word, or one Chinese character, with the marks that are not parted from it.
+const pieces = /\s*[（“《]*(?:\p{Script=Han}|[^\s\p{Script=Han}（“《，。；：、？！）”》]+)?[，。；：、？！）”》]*/gu;
+
+/** Broken at spaces and between Chinese characters into lines of at most so many columns, where a word is no longer. */
+export function wrap(text: string, width: number): string {
+  const lines = [''];
+  for (const piece of text.match(pieces) ?? []) {
+    const longer = lines.at(-1) + piece;
+    if (columns(longer) <= width || lines.at(-1) === '') lines[lines.length - 1] = longer;
+    else lines.push(piece.trimStart());
+  }
+  return lines.join('\n');
+}
+
 export interface Column {
   readonly align?: 'left' | 'right';
 }

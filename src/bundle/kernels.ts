@@ -20,7 +20,7 @@ export const noKernel = (system: string): UserError =>
     {
       exit: 'usage',
       hint: say(
-        'Say it, again for more: --kernel RELEASE, as uname -r prints it there. Or --no-gpu, or kubernetes.driver: check',
+        'Say it, once for each: --kernel RELEASE, as uname -r prints it there. Or --no-gpu, or kubernetes.driver: check',
         '请用 --kernel 指定（可重复），取该主机 uname -r 的输出；或使用 --no-gpu，或设置 kubernetes.driver: check',
       ),
     },

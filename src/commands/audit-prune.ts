@@ -44,7 +44,11 @@ async function sound(log: Log, old: readonly Old[]): Promise<readonly Old[]> {
 
 export const pruneOld: Verb = {
   options: [
-    { flags: '--older-than <days>', says: say('At least 180d', '至少 180d'), initial: `${leastDays}d` },
+    {
+      flags: '--older-than <days>',
+      says: say('Age of the files, 180d at the least', '文件的天数，至少 180d'),
+      initial: `${leastDays}d`,
+    },
     ...places,
   ],
   run: async (input, world) => {

@@ -61,8 +61,14 @@ const query: Verb = {
     ...places,
   ],
   examples: [
-    { line: 'audit query --since 1h --status 5xx', says: say('What failed in the last hour', '最近一小时的失败请求') },
-    { line: 'audit query --id 4f1c…', says: say('One request by its X-Request-Id', '按 X-Request-Id 查找一个请求') },
+    {
+      line: 'deepseek-deploy audit query --since 1h --status 5xx',
+      says: say('What failed in the last hour', '最近一小时的失败请求'),
+    },
+    {
+      line: 'deepseek-deploy audit query --id 4f1c…',
+      says: say('One request by its X-Request-Id', '按 X-Request-Id 查找一个请求'),
+    },
   ],
   run: async (input, world) => {
     const log = await logOf(input, world);
@@ -124,7 +130,7 @@ const exportAll: Verb = {
   ],
   examples: [
     {
-      line: 'audit export --since 30d --tenant shop --to shop.ndjson',
+      line: 'deepseek-deploy audit export --since 30d --tenant shop --to shop.ndjson',
       says: say('A month of a tenant, a JSON object a line', '导出某租户一个月的记录，每行一个 JSON'),
     },
   ],
@@ -158,7 +164,11 @@ export const verb: Verb = {
       verb: query,
     },
     { name: 'verify', says: say('Whether the log is as it was written', '检查日志是否与写入时一致'), verb: verifyAll },
-    { name: 'export', says: say('All lines, a JSON object each', '导出全部记录，每行一个 JSON'), verb: exportAll },
+    {
+      name: 'export',
+      says: say('All requests, or some of them, a JSON object a line', '导出全部或部分记录，每行一个 JSON'),
+      verb: exportAll,
+    },
     { name: 'prune', says: say('Remove files older than 180 days', '删除超过 180 天的文件'), verb: pruneOld },
   ],
 };

@@ -24,13 +24,16 @@ const names = Object.keys(systems).join(', ');
 const kernelOption: Option = {
   flags: '--kernel <release>',
   says: say(
-    'Of GPU hosts, [system=]release as uname -r says it, for the NVIDIA driver; again for more',
-    'GPU 主机的内核，[系统=]版本，即 uname -r 的输出，用于 NVIDIA 驱动；可重复',
+    'Kernel of GPU hosts, as uname -r prints it there, for the NVIDIA driver: [system=]release; may be repeated',
+    'GPU 主机的内核（其上 uname -r 的输出），用于 NVIDIA 驱动：[系统=]版本；可重复',
   ),
   kind: 'list',
 };
 
-const noGpu: Option = { flags: '--no-gpu', says: say('No host has GPUs', '没有带 GPU 的主机') };
+const noGpu: Option = {
+  flags: '--no-gpu',
+  says: say('No host has GPUs: nothing is needed for them', '没有带 GPU 的主机，无需 GPU 相关内容'),
+};
 
 /** What an install by a configuration would miss in it, for each of its systems; undefined where none is named. */
 async function lacksFor(bundle: Bundle, input: Input, world: World): Promise<readonly Text[] | undefined> {
@@ -113,7 +116,10 @@ export const verb: Verb = {
           },
           {
             flags: '--os <system>',
-            says: say(`System of the hosts, again for more: ${names}`, `主机系统，可重复：${names}`),
+            says: say(
+              `System of the hosts, may be repeated: ${names}`,
+              `主机系统，可重复：${names.replaceAll(', ', '、')}`,
+            ),
             kind: 'list',
           },
           configOption,
@@ -122,16 +128,19 @@ export const verb: Verb = {
           {
             flags: '--model <id>',
             says: say(
-              'Weights of this model of the catalogue too, again for more',
+              'Weights of this model of the catalogue too, may be repeated',
               '同时包含目录中该模型的权重，可重复',
             ),
             kind: 'list',
           },
           {
             flags: '--hub <hub>',
-            says: say('huggingface, modelscope, or the address of a mirror', 'huggingface、modelscope 或镜像地址'),
+            says: say(
+              'Where models come from: huggingface, modelscope, or the address of a mirror',
+              '模型来源：huggingface、modelscope 或镜像地址',
+            ),
           },
-          { flags: '--out <file>', says: say('The bundle', '离线包文件'), initial: 'deepseek.bundle' },
+          { flags: '--out <file>', says: say('The file to write', '要写出的离线包文件'), initial: 'deepseek.bundle' },
         ],
         examples: [
           {
@@ -152,7 +161,13 @@ export const verb: Verb = {
       verb: {
         args: [{ name: '<file>', says: say('A bundle', '离线包') }],
         options: [
-          { flags: '--key <key>', says: say('Who must have signed it', '要求的签名密钥') },
+          {
+            flags: '--key <key>',
+            says: say(
+              'The key it must be signed with, as `bundle create` printed it',
+              '签名所用的密钥，由 `bundle create` 打印',
+            ),
+          },
           {
             flags: '-c, --config <file>',
             says: say('Also whether it has all that this configuration needs', '同时检查是否包含此配置所需的全部内容'),

@@ -8,7 +8,7 @@ import { changeTokenKeys } from '../gateway/signing.js';
 import { locked } from '../plan/lock.js';
 import { say } from '../say.js';
 import { type Deployment, needDeployment } from '../targets/deployment.js';
-import type { Input, Option, Verb } from '../verb.js';
+import type { Input, Verb } from '../verb.js';
 import type { World } from '../world.js';
 import { createOptions, json, limiting, listing, nowOf, pick, tellWhen, wantedOf } from './credentials.js';
 
@@ -39,7 +39,12 @@ function show(world: World, input: Input, { client, secret, live }: Made, now: n
 const create: Verb = {
   args: [{ name: '[name]', says: say('What the client is', '客户端的用途') }],
   options: createOptions,
-  examples: [{ line: 'clients create billing --tenant shop', says: say('A program of a tenant', '某个租户的程序') }],
+  examples: [
+    {
+      line: 'deepseek-deploy clients create billing --tenant shop',
+      says: say('A program of a tenant', '某个租户的程序'),
+    },
+  ],
   run: async (input, world) => {
     const deployment = await needDeployment(world);
     const now = nowOf(world);
@@ -64,12 +69,6 @@ const chosen = ({ clients = [] }: Settings, wanted: string, now: number): Client
 
 const which = { name: '<client>', says: say('Its id, or its name', '客户端编号或名称') };
 
-const keepOption = (says: ReturnType<typeof say>, initial: string): Option => ({
-  flags: '--keep <time>',
-  says,
-  initial,
-});
-
 /** Seconds the old one is kept. */
 function keptFor(input: Input, initialS: number, now: number): number {
   const { now: atOnce, keep: time } = input.options as { now?: boolean; keep?: string };
@@ -80,10 +79,14 @@ function keptFor(input: Input, initialS: number, now: number): number {
 const rotate: Verb = {
   args: [which],
   options: [
-    keepOption(say('How long the old secret is still taken', '旧密钥继续有效的时间'), '24h'),
+    {
+      flags: '--keep <time>',
+      says: say('How long the old secret is still taken', '旧密钥继续有效的时间'),
+      initial: '24h',
+    },
     { flags: '--now', says: say('End the old secret and its tokens at once', '旧密钥及其令牌立即失效') },
   ],
-  examples: [{ line: 'clients rotate billing --now', says: say('After a leak', '泄露之后') }],
+  examples: [{ line: 'deepseek-deploy clients rotate billing --now', says: say('After a leak', '泄露之后') }],
   run: async (input, world) => {
     const deployment = await needDeployment(world);
     const now = nowOf(world);
@@ -134,7 +137,13 @@ const revoke: Verb = {
 
 const rotateSigningKey: Verb = {
   options: [
-    keepOption(say('How long tokens of the old key still hold', '旧密钥签发的令牌继续有效的时间'), '24h'),
+    {
+      flags: '--keep <time>',
+      says: say(
+        'How long tokens of the old key still hold; by default until the last has ended',
+        '旧密钥签发的令牌继续有效的时间，默认直至最后一个到期',
+      ),
+    },
     { flags: '--now', says: say('End all tokens that were issued so far', '此前签发的全部令牌立即失效') },
   ],
   run: async (input, world) => {

@@ -28,7 +28,7 @@ export const reachOptions: readonly Option[] = [
   },
   {
     flags: '--accept-new-host-keys',
-    says: say('Trust hosts met for the first time', '信任首次连接的主机密钥'),
+    says: say('Trust the keys of hosts met for the first time', '信任首次连接的主机密钥'),
   },
 ];
 
@@ -40,14 +40,20 @@ export const bundleOptions: readonly Option[] = [
       '从 `bundle create` 生成的文件安装，不访问网络',
     ),
   },
-  { flags: '--bundle-key <key>', says: say('Who must have signed it', '要求的签名密钥') },
+  {
+    flags: '--bundle-key <key>',
+    says: say(
+      'The key it must be signed with, as `bundle create` printed it',
+      '签名所用的密钥，由 `bundle create` 打印',
+    ),
+  },
 ];
 
 export const hostOptions: readonly Option[] = [
   {
     flags: '--host <host>',
     says: say(
-      'A host of the cluster, [name=][user@]address[:port]; again for more',
+      'A host of the cluster, [name=][user@]address[:port]; may be repeated',
       '集群主机，[名称=][用户@]地址[:端口]；可重复',
     ),
     kind: 'list',
@@ -55,8 +61,8 @@ export const hostOptions: readonly Option[] = [
   {
     flags: '--role <roles>',
     says: say(
-      'Of the host of the same place: control-plane, worker, storage',
-      '对应主机的角色：control-plane、worker、storage',
+      'One for each --host, in the same order: control-plane, worker, storage, or several: worker,storage',
+      '与 --host 按顺序一一对应：control-plane、worker、storage，可多个：worker,storage',
     ),
     kind: 'list',
   },

@@ -22,9 +22,12 @@ export function tellWhen(world: World, live: boolean): void {
 }
 
 export const createOptions: readonly Option[] = [
-  { flags: '--tenant <tenant>', says: say('Whose it is', '所属租户'), initial: 'default' },
+  { flags: '--tenant <tenant>', says: say('The tenant it belongs to', '所属租户'), initial: 'default' },
   { flags: '--model <model>', says: say('Only for this model; may be repeated', '仅限此模型；可重复'), kind: 'list' },
-  { flags: '--expires <when>', says: say('12h, 90d, or a date; never by default', '12h、90d 或日期；默认永不过期') },
+  {
+    flags: '--expires <when>',
+    says: say('When it ends: 12h, 90d, or a date; never by default', '到期时间：12h、90d 或日期；默认永不过期'),
+  },
   {
     flags: '--limit <limits>',
     says: say(
@@ -123,8 +126,8 @@ export const limiting = (
     {
       name: '<limits>',
       says: say(
-        'rpm (requests a minute), tpm (tokens a minute), daily (tokens a day), concurrent; default: those of every key',
-        'rpm（每分钟请求数）、tpm（每分钟 token 数）、daily（每日 token 数）、concurrent（并发数）；default 表示与所有密钥相同',
+        'As in rpm=60,tpm=10k: rpm (requests a minute), tpm (tokens a minute), daily (tokens a day), concurrent; or `default`, for those of every key',
+        '例如 rpm=60,tpm=10k：rpm（每分钟请求数）、tpm（每分钟 token 数）、daily（每日 token 数）、concurrent（并发数）；default 表示与所有密钥相同',
       ),
     },
   ],

@@ -50,7 +50,10 @@ const options: Verb['options'] = [
   { flags: '--model-file <file>', says: say('A GGUF file of your own', '自备的 GGUF 文件') },
   {
     flags: '--hub <hub>',
-    says: say('huggingface, modelscope, or the address of a mirror', 'huggingface、modelscope 或镜像地址'),
+    says: say(
+      'Where models come from: huggingface, modelscope, or the address of a mirror',
+      '模型来源：huggingface、modelscope 或镜像地址',
+    ),
     initial: 'huggingface',
   },
   { flags: '--listen <address>', says: say('Address of the API', 'API 监听地址'), initial: '127.0.0.1' },
@@ -183,10 +186,10 @@ async function finish(input: Input, { changed }: Applied, world: World): Promise
 export const verb: Verb = {
   options,
   examples: [
-    { line: 'deepseek-deploy init', says: say('Guided', '引导式') },
+    { line: 'deepseek-deploy init', says: say('Guided: it asks what it has to know', '引导式：逐项询问') },
     {
       line: 'deepseek-deploy init --model demo --yes',
-      says: say('A tiny model in a minute, offline but for the engine', '一分钟内部署极小模型'),
+      says: say('A tiny model in a minute, offline but for the engine', '一分钟内部署极小模型，除引擎外无需网络'),
     },
     {
       line: 'deepseek-deploy init --config deepseek.yaml --dry-run',

@@ -13,8 +13,14 @@ const create: Verb = {
   args: [{ name: '[name]', says: say('What the key is for', '密钥的用途') }],
   options: createOptions,
   examples: [
-    { line: 'keys create ci --expires 90d', says: say('A key that ends by itself', '一个会自动到期的密钥') },
-    { line: 'keys create app --limit rpm=60,tpm=10k', says: say('A key with limits of its own', '单独限额的密钥') },
+    {
+      line: 'deepseek-deploy keys create ci --expires 90d',
+      says: say('A key that ends by itself', '一个会自动到期的密钥'),
+    },
+    {
+      line: 'deepseek-deploy keys create app --limit rpm=60,tpm=10k',
+      says: say('A key with limits of its own', '单独限额的密钥'),
+    },
   ],
   run: async (input, world) => {
     const deployment = await needDeployment(world);

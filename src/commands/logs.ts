@@ -67,7 +67,7 @@ export const verb: Verb = {
     },
   ],
   options: [
-    { flags: '-f, --follow', says: say('Go on as lines come', '持续输出新日志') },
+    { flags: '-f, --follow', says: say('Go on with new lines as they come', '持续输出新日志') },
     {
       flags: '-n, --lines <count>',
       says: say('How many of the last lines', '显示最后多少行'),

@@ -241,11 +241,11 @@ const isTheOnly = (name: string): UserError =>
 
 export const verb: Verb = {
   verbs: [
-    { name: 'add', says: say('One host more', '增加主机'), verb: add },
-    { name: 'drain', says: say('Send its pods elsewhere', '将其 Pod 迁往别处'), verb: drain },
+    { name: 'add', says: say('Add hosts to the cluster', '向集群增加主机'), verb: add },
+    { name: 'drain', says: say('Send the pods of a host elsewhere', '将主机上的 Pod 迁往别处'), verb: drain },
     {
       name: 'remove',
-      says: say('Drain it, undo what we did there, forget it', '排空、撤销安装并移出集群'),
+      says: say('Drain a host, undo what we did there, forget it', '排空主机、撤销安装并移出集群'),
       verb: remove,
     },
   ],

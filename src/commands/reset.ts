@@ -105,11 +105,14 @@ function tell(
 export const verb: Verb = {
   options: [
     ...reachOptions,
-    { flags: '--cluster <name>', says: say('Its name, together with --yes', '集群名称，与 --yes 一起使用') },
+    {
+      flags: '--cluster <name>',
+      says: say('Name of the cluster; --yes alone is not enough', '集群名称；仅有 --yes 时仍需给出'),
+    },
     {
       flags: '--lost <host>',
       says: say(
-        'A host that is gone for good: nothing is undone there; again for more',
+        'A host that is gone for good: nothing is undone there; may be repeated',
         '已永久丢失的主机：不在其上撤销任何内容；可重复',
       ),
       kind: 'list',

@@ -27,7 +27,10 @@ export const endpointOptions: readonly Option[] = [
       '任意 OpenAI 接口，例如 https://api.deepseek.com/v1；默认使用本机部署',
     ),
   },
-  { flags: '--model <id>', says: say('The model to ask, by default the first that is served', '模型，默认取第一个') },
+  {
+    flags: '--model <id>',
+    says: say('The model to ask, by default the first that is served', '要访问的模型，默认为所提供的第一个'),
+  },
   {
     flags: '--key-file <file>',
     says: say(

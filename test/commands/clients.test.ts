@@ -1,15 +1,13 @@
 /** `clients` against a real gateway: what the command prints is what the gateway goes by. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { verb } from '../../src/commands/clients.js';
-import { secretsAsFile, settingsAsFile } from '../../src/gateway/files.js';
-import { limitOptions } from '../../src/gateway/limits.js';
-import { systemHttp } from '../../src/hosts/http.js';
-import { deploymentFile } from '../../src/targets/deployment.js';
+import { systemClock } from '../../src/hosts/clock.js';
 import type { Value } from '../../src/verb.js';
 import { startEngine, type TestEngine } from '../gateway/engine.js';
 import { type Gateway, secrets, startGateway, testSettings } from '../gateway/harness.js';
 import { ask, decoded, form } from '../gateway/oauth-client.js';
-import { type FakeWorld, fakeWorld } from '../world/fake.js';
+import type { FakeWorld } from '../world/fake.js';
+import { answerOf, gatewayHome } from './gateway-home.js';
 
 let engine: TestEngine;
 let gateway: Gateway;
@@ -23,30 +21,9 @@ afterAll(async () => {
 });
 
 /** The commands read the system's clock here: their times are held against the gateway's. */
-async function homeOf(adminPort: number): Promise<FakeWorld> {
-  const made = fakeWorld({ http: systemHttp });
-  const random = (n: number) => crypto.getRandomValues(new Uint8Array(n));
-  const world = { ...made, random, clock: { ...made.clock, now: () => Date.now() } };
-  const { home } = world.places;
-  await world.files.makeDir(`${home}/gateway`);
-  const deployment = { name: 'd', gateway: { host: '127.0.0.1', port: 1, adminPort } };
-  await world.files.write(deploymentFile(home), JSON.stringify(deployment));
-  for (const file of [
-    settingsAsFile(`${home}/gateway`, testSettings([engine.peer], { revision: Date.now(), limits: limitOptions() })),
-    secretsAsFile(`${home}/gateway`, secrets),
-  ]) {
-    await world.files.write(file.path, file.content, file.mode);
-  }
-  return world;
-}
-
-async function clients<T>(world: FakeWorld, words: string, options: Record<string, Value> = {}): Promise<T> {
-  const [name, ...args] = words.split(' ');
-  const before = world.out.length;
-  const { verb: one } = verb.verbs!.find((sub) => sub.name === name)!;
-  await one.run!({ args, options, json: true, yes: true, verbose: false }, world);
-  return JSON.parse(world.out.slice(before).join('')) as T;
-}
+const homeOf = (adminPort: number): Promise<FakeWorld> => gatewayHome(adminPort, engine.peer, { clock: systemClock });
+const clients = <T>(world: FakeWorld, words: string, options: Record<string, Value> = {}): Promise<T> =>
+  answerOf<T>(verb, world, words, options);
 
 interface Made {
   readonly id: string;

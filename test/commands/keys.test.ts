@@ -2,14 +2,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { verb } from '../../src/commands/keys.js';
 import { UserError } from '../../src/errors.js';
-import { secretsAsFile, settingsAsFile } from '../../src/gateway/files.js';
-import { limitOptions } from '../../src/gateway/limits.js';
-import { systemHttp } from '../../src/hosts/http.js';
-import { deploymentFile } from '../../src/targets/deployment.js';
 import type { Value } from '../../src/verb.js';
 import { startEngine, type TestEngine } from '../gateway/engine.js';
-import { type Gateway, secrets, startGateway, testSettings } from '../gateway/harness.js';
-import { type FakeWorld, fakeWorld } from '../world/fake.js';
+import { type Gateway, startGateway, testSettings } from '../gateway/harness.js';
+import type { FakeWorld } from '../world/fake.js';
+import { answerOf, gatewayHome } from './gateway-home.js';
 
 let engine: TestEngine;
 let gateway: Gateway;
@@ -22,28 +19,9 @@ afterAll(async () => {
   await engine?.stop();
 });
 
-async function homeOf(adminPort: number): Promise<FakeWorld> {
-  const world = fakeWorld({ http: systemHttp });
-  const { home } = world.places;
-  await world.files.makeDir(`${home}/gateway`);
-  const deployment = { name: 'd', gateway: { host: '127.0.0.1', port: 1, adminPort } };
-  await world.files.write(deploymentFile(home), JSON.stringify(deployment));
-  for (const file of [
-    settingsAsFile(`${home}/gateway`, testSettings([engine.peer], { revision: Date.now(), limits: limitOptions() })),
-    secretsAsFile(`${home}/gateway`, secrets),
-  ]) {
-    await world.files.write(file.path, file.content, file.mode);
-  }
-  return world;
-}
-
-async function keys(world: FakeWorld, words: string, options: Record<string, Value> = {}): Promise<unknown> {
-  const [name, ...args] = words.split(' ');
-  const before = world.out.length;
-  const { verb: one } = verb.verbs!.find((sub) => sub.name === name)!;
-  await one.run!({ args, options, json: true, yes: true, verbose: false }, world);
-  return JSON.parse(world.out.slice(before).join(''));
-}
+const homeOf = (adminPort: number): Promise<FakeWorld> => gatewayHome(adminPort, engine.peer);
+const keys = (world: FakeWorld, words: string, options: Record<string, Value> = {}): Promise<unknown> =>
+  answerOf(verb, world, words, options);
 
 const asked = async (secret: string): Promise<number> => {
   const response = await gateway.post(

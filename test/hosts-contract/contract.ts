@@ -146,7 +146,8 @@ function whatGoesIn(run: Host['run'], subject: () => Subject): void {
   });
 }
 
-function argumentLists(): string[] {
+/** Of every process of this machine, its words parted by spaces. */
+export function argumentLists(): string[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
     .map((pid) => {

@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { openSsh, type Ssh, type SshSettings, type SshTarget } from '../../src/hosts/ssh.js';
-import { sh } from './contract.js';
+import { argumentLists, sh } from './contract.js';
 import { freePort, type Sshd, sessionsOf, sshdPath, startSshd } from './sshd.js';
 
 const open: { close(): Promise<void> }[] = [];
@@ -211,15 +211,4 @@ describe.skipIf(!sshdPath)('a connection', () => {
   });
 });
 
-function masters(): string[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
-      } catch {
-        return '';
-      }
-    })
-    .filter((line) => line.startsWith('ssh ') && line.includes(' -M '));
-}
+const masters = (): string[] => argumentLists().filter((line) => line.startsWith('ssh ') && line.includes(' -M '));

@@ -1,7 +1,9 @@
 /** A version over HTTP that fails is answered for by one over gRPC, and the other way round: before the first byte, and when it failed fast. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { getMetrics } from '../../src/gateway/admin.js';
 import { breakerOptions } from '../../src/gateway/breaker.js';
-import type { Settings } from '../../src/gateway/settings.js';
+import type { Peer, Settings } from '../../src/gateway/settings.js';
+import { systemHttp } from '../../src/hosts/http.js';
 import type { BuildName } from './builds.js';
 import { answer, type Behaviour, dies, reset, sleep, startEngine, status, stream, type TestEngine } from './engine.js';
 import * as overGrpc from './grpc-engine.js';
@@ -61,6 +63,35 @@ describe.each<BuildName>(['debian', 'current'])('versions of two protocols (%s n
     const length = got.headers.get('content-length');
     return { status: got.status, by: got.headers.get('x-degraded'), length, text, line: await gateway.auditOf(id) };
   };
+  /** Requests are drawn for the first version's peers; the others speak the other protocol. */
+  const between = (
+    first: 'http' | 'grpc',
+    asked: readonly { readonly peer: Peer }[],
+    others: readonly { readonly peer: Peer }[],
+    more: Partial<Settings> = {},
+  ) => {
+    const second = first === 'http' ? 'grpc' : 'http';
+    const version = (protocol: 'http' | 'grpc', weight: number, list: typeof asked) => ({
+      name: protocol,
+      weight,
+      protocol,
+      peers: list.map(({ peer }) => peer),
+    });
+    const versions = [version(first, 1e6, asked), version(second, 1e-6, others)];
+    return use(first, { models: [{ id: 'm', versions }], ...more });
+  };
+  /** Its breaker opens, for longer than a test lasts. */
+  const trip = async ({ peer }: TestEngine) => {
+    await use('http', {
+      models: [{ id: 'm', versions: [{ name: `tripped-${peer.port}`, weight: 1, peers: [peer] }] }],
+      breaker: breakerOptions({ minimum: 1, rate: 0.01, openS: 60 }),
+    });
+    expect(await ask('/v1/chat/completions', hello)).toMatchObject({ status: 502 });
+  };
+  const moved = async () => {
+    const text = await (await systemHttp.request(getMetrics(gateway.admin))).text();
+    return Number(/^gateway_degraded_total\{model="m",by="version"\} (\d+)$/m.exec(text)?.[1] ?? 0);
+  };
   const answers = (body: object, text: string) => expect(text).toContain('stream' in body ? 'data: [DONE]' : '"');
 
   it.each<[string, Behaviour]>([
@@ -107,18 +138,85 @@ describe.each<BuildName>(['debian', 'current'])('versions of two protocols (%s n
     }
   });
 
-  it('whom it was handed to over HTTP fails too: no other of that version is spoken to over gRPC', async () => {
+  it('whom it was handed to over HTTP fails too: others of that version are asked, over HTTP, three tries in all', async () => {
     const peers = await Promise.all([0, 1, 2].map(() => startEngine(reset)));
-    const versions = [
-      { name: 'grpc', weight: 1e6, protocol: 'grpc' as const, peers: [grpc.peer] },
-      { name: 'http', weight: 1e-6, peers: peers.map(({ peer }) => peer) },
-    ];
-    await use('grpc', { models: [{ id: 'm', versions }] });
-    grpc.usual(overGrpc.stranger(504));
-    const { status: code, line } = await ask('/v1/chat/completions', { ...hello, stream: true });
-    expect([code, line.version, Number(line.attempts)]).toEqual([502, 'http', 2]);
-    expect(peers.reduce((sum, one) => sum + one.connections(), 0)).toBe(1);
+    await between('grpc', [grpc], peers);
+    for (const [kind, path, body] of kinds) {
+      grpc.usual(overGrpc.stranger(504));
+      const { status: code, line } = await ask(path, body);
+      expect([kind, code, line.version, line.attempts]).toEqual([kind, 502, 'http', 3]);
+    }
+    expect(grpc.calls).toHaveLength(kinds.length);
+    for (const count of [(one: TestEngine) => one.connections(), (one: TestEngine) => one.seen.length]) {
+      expect(peers.reduce((sum, one) => sum + count(one), 0)).toBe(2 * kinds.length);
+    }
     for (const one of peers) await one.stop();
+  });
+
+  it('a peer over HTTP that fails after one over gRPC did: the good one beside it answers', async () => {
+    const bad = await startEngine(reset);
+    await between('grpc', [grpc], [bad, http]);
+    grpc.usual(overGrpc.stranger(504));
+    for (const behaviour of [reset, status(502), status(504)]) {
+      bad.forget();
+      bad.usual(behaviour);
+      for (let i = 0; bad.seen.length < 3; i += 1) {
+        expect(i).toBeLessThan(50);
+        const before = bad.seen.length;
+        const [, path, body] = kinds[i % kinds.length]!;
+        const { status: code, line } = await ask(path, body);
+        expect([code, line.attempts]).toEqual([200, 2 + bad.seen.length - before]);
+      }
+    }
+    await bad.stop();
+  });
+
+  it('a peer over gRPC that fails after one over HTTP did: the good one beside it answers', async () => {
+    const [left, bad] = [await startEngine(reset), await overGrpc.startGrpcEngine()];
+    await trip(left);
+    // Of those over HTTP one is left alone, so that the first failure is the last there.
+    await between('http', [http, left], [bad, grpc]);
+    http.usual(reset);
+    bad.usual(overGrpc.hangsUp);
+    for (let i = 0; bad.calls.length < 3; i += 1) {
+      expect(i).toBeLessThan(50);
+      const before = bad.calls.length;
+      const [, path, body] = kinds[i % kinds.length]!;
+      const moves = await moved();
+      const { status: code, line } = await ask(path, body);
+      expect([code, line.attempts]).toEqual([200, 2 + bad.calls.length - before]);
+      expect((await moved()) - moves).toBe(1);
+    }
+    expect(left.seen).toHaveLength(1);
+    await left.stop();
+    await bad.stop();
+  });
+
+  it('the other peer is left alone: nobody looks for it again and again', async () => {
+    const left = await startEngine(reset);
+    await trip(left);
+    await between('grpc', [grpc, left], [http]);
+    grpc.usual(overGrpc.hangsUp);
+    for (const [kind, path, body] of kinds) {
+      http.usual('stream' in body ? stream(3) : answer);
+      const began = performance.now();
+      const { status: code, line } = await ask(path, body);
+      expect([kind, code, line.attempts]).toEqual([kind, 200, 2]);
+      expect(performance.now() - began).toBeLessThan(1000);
+    }
+    await between('grpc', [grpc, left], [], { degrade: undefined as never });
+    for (const [kind, path, body] of kinds) {
+      const { status: code, line } = await ask(path, body);
+      expect([kind, code, line.attempts]).toEqual([kind, 502, 1]);
+    }
+    expect(grpc.calls).toHaveLength(2 * kinds.length);
+    await between('grpc', [grpc, left], [http, left]);
+    http.usual(reset);
+    for (const [kind, path, body] of kinds) {
+      const { status: code, line } = await ask(path, body);
+      expect([kind, code, line.attempts]).toEqual([kind, 502, 2]);
+    }
+    await left.stop();
   });
 
   it('not after it has begun to answer, nor when it failed slowly, nor where no other version may', async () => {

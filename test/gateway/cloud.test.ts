@@ -26,6 +26,7 @@ import {
   stream,
   type TestEngine,
 } from './engine.js';
+import { hangsUp, startGrpcEngine } from './grpc-engine.js';
 import { apiKey, type Gateway, secrets, startGateway, testKey, testSettings, until } from './harness.js';
 import { type TlsHome, tlsHome } from './tls-home.js';
 
@@ -309,6 +310,27 @@ describe.each<BuildName>(['debian', 'current'])('the cloud (%s nginx)', (nginx) 
     const other = { ...body, seed: 6 };
     for (let i = 0; i < 2; i += 1) expect(await ask(other)).toMatchObject({ by: 'cloud', line: { cache: 'miss' } });
     expect(cloud.seen).toHaveLength(2);
+    await use();
+  });
+
+  it('answers for engines over gRPC too, and when it fails none of them is asked again', async () => {
+    const grpc = await startGrpcEngine();
+    await use({
+      models: [{ id: 'm', versions: [{ name: 'blue', weight: 1, protocol: 'grpc', peers: [grpc.peer] }] }],
+    });
+    for (const body of [hello, { ...hello, stream: true }]) {
+      grpc.usual(hangsUp);
+      cloud.usual('stream' in body ? stream(3) : answer);
+      expect(await ask(body)).toMatchObject({ status: 200, by: 'cloud', line: { attempts: 3, outcome: 'complete' } });
+      for (const failure of [status(502), (_, response) => void response.destroy()] satisfies Behaviour[]) {
+        cloud.usual(failure);
+        const one = await ask(body);
+        expect(one).toMatchObject({ status: 503, line: { attempts: 3, version: 'cloud' } });
+        expect(one.text).toContain('cloud_unavailable');
+      }
+    }
+    expect(grpc.calls).toHaveLength(12);
+    await grpc.stop();
     await use();
   });
 

@@ -17,14 +17,15 @@ function M.give_back(req)
 end
 
 local function next_peer(req)
-  -- nginx adds a try of its own for a kept connection that was reset: count here.
-  if req.attempts - req.asked_before >= M.TRIES then return nil end
+  local here = req.attempts - req.asked_before
+  -- nginx adds a try of its own for a kept connection that was reset: count here. The cloud's tries are not the engines'.
+  if (req.cloud and here or req.attempts) >= M.TRIES then return nil end
   local guarded = req.now.breaker and req
   local peer = peers.choose(req.version, req.tried, guarded)
   if peer then return peer end
   if req.attempts > 0 and degrade.move(req, false) then return peers.choose(req.version, req.tried, guarded) end
   -- A lone peer is asked again, once: its kept connection may have gone stale.
-  return #req.version.peers == 1 and req.attempts - req.asked_before == 1 and req.peer or nil
+  return #req.version.peers == 1 and here == 1 and req.peer or nil
 end
 
 function M.pick(req)

@@ -2,7 +2,6 @@
 local breakers = require "core.breakers"
 local edit = require "core.edit"
 local metrics = require "core.metrics"
-local peers = require "core.peers"
 local reply = require "core.reply"
 local sys = require "core.sys"
 
@@ -13,20 +12,24 @@ metrics.counter("gateway_degraded_total", "Requests that something else answered
 
 local M = {}
 
---- Whether a peer of it may be asked, and when the first may be.
-local function reachable(version, of)
+--- Whether a peer of it that was not tried may be asked, and when the first may be.
+local function reachable(version, of, tried)
   local first
   for i = 1, #version.peers do
-    local state, at = breakers.look(of[version.peers[i]])
-    if state ~= "open" then return true end
-    if not first or at < first then first = at end
+    local peer = version.peers[i]
+    if not (tried and tried[peer]) then
+      local state, at = breakers.look(of[peer])
+      if state ~= "open" then return true end
+      if not first or at < first then first = at end
+    end
   end
   return false, first
 end
 
 --- @return whether the version may be asked now; when it may not, from when on; the probe of it that goes along
-function M.fits(version, of)
-  local ok, at = reachable(version, of)
+--- @param tried peers that were asked already; may be nil
+function M.fits(version, of, tried)
+  local ok, at = reachable(version, of, tried)
   if not ok then return false, at end
   local state, till = breakers.look(version.breaker)
   if state == "closed" then return true end
@@ -35,9 +38,10 @@ function M.fits(version, of)
   return probe ~= nil, till, probe
 end
 
---- By weight among the model's versions that fit. @param skips(version) which are left out; may be nil
+--- By weight among the model's versions that fit.
+--- @param skips(version) which are left out; may be nil, as the peers that were tried
 --- @return the version and the probe of it that goes along
-local function draw(model, of, skips)
+local function draw(model, of, skips, tried)
   local left, total = {}, 0
   for _, version in ipairs(model.open) do
     if not (skips and skips(version)) then
@@ -52,7 +56,7 @@ local function draw(model, of, skips)
       i = i + 1
     end
     local version = table.remove(left, i)
-    local ok, _, probe = M.fits(version, of)
+    local ok, _, probe = M.fits(version, of, tried)
     if ok then return version, probe end
     total = total - version.weight
   end
@@ -136,8 +140,8 @@ function M.move(req, across)
   local now, failed = req.now, req.version
   if not now.other_version then return false end
   local version, probe = draw(req.model, now.peer_breakers, function(one)
-    return one == failed or (one.protocol ~= failed.protocol) ~= across or not peers.untried(one, req.tried)
-  end)
+    return one == failed or (one.protocol ~= failed.protocol) ~= across
+  end, req.tried)
   if not version then return false end
   breakers.left(req, probe)
   M.told(req, "version")

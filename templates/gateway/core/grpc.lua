@@ -5,6 +5,7 @@
 -- Streams pass piece by piece. An answer that is not streamed is fetched whole by a subrequest: SGLang sends the head of
 -- its answer before it knows whether there is one, and the caller's status must wait for that. A stream's status cannot:
 -- what goes wrong after the head is an error event.
+local balancer = require "core.balancer"
 local home = require "core.home"
 local metrics = require "core.metrics"
 local outcome = require "core.outcome"
@@ -51,6 +52,7 @@ function M.send(req)
     path = SERVICE .. methods[req.route],
     frame = wire.request(req.doc.body, trace),
     began = sys.msec(),
+    asked = req.attempts,
     parts = {},
     have = 0,
     want = 5,
@@ -66,13 +68,15 @@ function M.stream()
 end
 
 --- Whether to ask once more: the engine had not begun to answer, it failed fast, and somebody is left to ask. A lone peer
---- is, once: it may have closed the connection that was kept to it.
+--- is, once: it may have closed the connection that was kept to it. Where the balancer found nobody the last time (breakers
+--- are open), it is not asked again: nothing would end that, for no time passes in between.
 --- @param failure 502, or 504 where time ran out
 function M.again(req, failure)
-  local state, tries = req.grpc, req.version.tries
-  if not state or state.headed or sys.msec() - state.began > M.FAST then return false end
+  local state, tries, asked = req.grpc, req.version.tries, req.attempts
+  if not state or state.headed or asked == state.asked or sys.msec() - state.began > M.FAST then return false end
+  state.asked = asked
   if tries == 1 and failure == 502 then tries = 2 end
-  return req.attempts < tries
+  return asked < balancer.TRIES and asked - req.asked_before < tries
 end
 
 --- @return gRPC's status as a number; nil when the engine told none

@@ -48,14 +48,6 @@ local function usable(version, tried)
   return list
 end
 
---- Whether a peer of the version is left to ask.
-function M.untried(version, tried)
-  for i = 1, #version.peers do
-    if not (tried and tried[version.peers[i]]) then return true end
-  end
-  return false
-end
-
 --- Power of two choices among the version's peers that were not tried; nil when none is left.
 --- @param guarded the request, where breakers have a say
 function M.choose(version, tried, guarded)

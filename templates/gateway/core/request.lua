@@ -13,7 +13,7 @@
 --   cache cached ours         policies.cache (its verdict; what it holds for the request; we answer, not an engine)
 --   taken unasked             policies.limits, policies.unasked (what limits hold for it; an event that is not whole yet)
 --   slot body heard           core.in_hand, policies.body, policies.audit (where it is listed; what was asked and answered)
---   cloud asked_before        policies.cloud (it has been asked; tries before that)
+--   cloud asked_before        policies.cloud, policies.across (the cloud has been asked; tries before the way it goes now)
 --   grpc part                 core.grpc (its codec's state; the address of the subrequest that asks the engine)
 --   comments                  core.comments (what a stream sent last; false for what is none)
 --   refusal                   core.reply

@@ -25,7 +25,8 @@ local function compile(settings)
 end
 
 local function may(req)
-  if req.attempts == 0 or req.attempts >= balancer.TRIES or not req.version.across then return false end
+  -- Where nobody was asked since the last move, there is nobody left.
+  if req.attempts == req.asked_before or req.attempts >= balancer.TRIES or not req.version.across then return false end
   return not (req.grpc and req.grpc.headed) and sys.msec() - req.sent <= grpc.FAST
 end
 
@@ -34,6 +35,7 @@ local function rescue(req)
   if not may(req) then return end
   if req.holding then balancer.give_back(req) end
   if not degrade.move(req, true) then return end
+  req.asked_before = req.attempts
   -- Else nginx would put the status of the failure in the place of the answer's.
   ngx.status = 200
   if req.version.protocol == "grpc" then return grpc.send(req) end

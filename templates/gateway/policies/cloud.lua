@@ -68,7 +68,7 @@ local function rescue(req, settings)
   leave(req)
   write(req, name)
   req.cloud, req.version, req.version_probe = true, settings.cloud_version, probe
-  req.unserved, req.grpc, req.asked_before = nil, nil, req.attempts
+  req.unserved, req.asked_before = nil, req.attempts
   if req.cached then req.cached.collected = nil end
   degrade.told(req, "cloud")
   address(settings.cloud)

@@ -15,6 +15,7 @@ const faults = [
   'audit',
   'audit-full',
   'audit-kills',
+  'audit-memory',
   'breaker',
   'breaker-cache',
   'cache-flight',

@@ -41,13 +41,45 @@ const windowBytes = 256 * 1024;
 
 const gone = (error: unknown): boolean => (error as NodeJS.ErrnoException).code === 'ENOENT';
 
+type Read = (from: number, length?: number) => Promise<Uint8Array>;
+
+/** Where the last whole line ends; behind it may stand a line that is being written, and room for more: zeros. */
+async function endOfLines(read: Read, size: number): Promise<number> {
+  for (let to = size; to > 0; ) {
+    const from = Math.max(0, to - windowBytes);
+    const at = (await read(from, to - from)).lastIndexOf(10);
+    if (at >= 0) return from + at + 1;
+    to = from;
+  }
+  return 0;
+}
+
+/** What stands after the last whole line, without the room; nothing when that has become a line meanwhile. */
+async function begun(read: Read, from: number): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  for (let at = from; ; ) {
+    const bytes = await read(at);
+    if (bytes.length === 0) break;
+    if (bytes.includes(10)) return new Uint8Array();
+    at += bytes.length;
+    parts.push(bytes);
+  }
+  const all = Buffer.concat(parts);
+  return all.subarray(0, all.findLastIndex((byte) => byte !== 0) + 1);
+}
+
 async function* plain({ files }: Log, path: string): AsyncGenerator<Uint8Array> {
-  for (let at = 0; ; ) {
-    const bytes = await files.readBytes(path, { from: at, length: windowBytes });
+  const read: Read = (from, length = windowBytes) => files.readBytes(path, { from, length });
+  const end = await endOfLines(read, (await files.stat(path))?.size ?? 0);
+  for (let at = 0; at < end; ) {
+    const bytes = await read(at, Math.min(windowBytes, end - at));
     if (bytes.length === 0) return;
     at += bytes.length;
     yield bytes;
   }
+  const rest = await begun(read, end);
+  // The gateway may be at it at this moment.
+  if (rest.length > 0) yield await begun(read, end);
 }
 
 /**

@@ -133,24 +133,54 @@ describe.each<BuildName>(['debian', 'current'])('in %s nginx', (nginx) => {
   });
 
   it.each([
-    ['whole', 0],
-    ['torn', 25],
-  ])('enters the end of a file whose worker is gone, its last line %s', async (_, cut) => {
-    await run('write(\'{"id":"a"\') write(\'{"id":"b"\') return 1');
+    ['whole', 0, 0],
+    ['torn', 25, 0],
+    ['whole, with room behind it', 0, 70_000],
+    ['torn, with room behind it', 25, 70_000],
+    ['begun, with room behind it', 9_000, 300_000],
+  ])('enters the end of a file whose worker is gone, its last line %s', async (_, cut, room) => {
+    await run(`write '{"id":"a"' write('{"id":"' .. ("b"):rep(${cut === 9_000 ? 9_900 : 1}) .. '"') return 1`);
     // The lock is this process's, and goes with what held it.
     const [stem] = (await localFiles.list(log.folder)).filter((one) => one.startsWith('2'));
-    const text = await readFile(`${log.folder}/${stem}`, 'utf8');
+    const text = (await readFile(`${log.folder}/${stem}`, 'utf8')).replace(/\0+$/, '');
     await rm(`${log.folder}/${stem}`);
-    await writeFile(`${log.folder}/${stem}`, cut === 0 ? text : text.slice(0, -cut));
+    const left = cut === 0 ? text : text.slice(0, -cut);
+    await writeFile(`${log.folder}/${stem}`, left + '\0'.repeat(room));
+    const before = await verify(log);
+    expect(before.problems).toEqual([]);
     await run('seal.pass() return 1');
     const file = stem!.replace('.ndjson', '');
-    const torn = cut === 0 ? 0 : text.trimEnd().split('\n').at(-1)!.length + 1 - cut;
+    const torn = left.length - left.lastIndexOf('\n') - 1;
     expect((await readLedger(log)).files.get(file)).toMatchObject({
-      closed: { lines: cut === 0 ? 3 : 2, torn, by: 'another' },
+      closed: { lines: cut === 0 ? 3 : 2, bytes: left.length - torn, torn, by: 'another' },
     });
-    const { problems, notes } = await verify(log);
-    expect(problems).toEqual([]);
+    expect((await localFiles.list(log.folder)).filter((one) => one.startsWith('2'))).toEqual([`${file}.sealed`]);
+    const { problems, notes, lines } = await verify(log);
+    expect([problems, notes, lines]).toEqual([[], before.notes, before.lines]);
     expect(notes.map(({ id }) => id)).toEqual(cut === 0 ? [] : ['audit.torn']);
+  });
+
+  it('takes a file that ends in zeros within its lines for none of ours', async () => {
+    await run('write(\'{"id":"a"\') write(\'{"id":"b"\') return 1');
+    const [stem] = (await localFiles.list(log.folder)).filter((one) => one.startsWith('2'));
+    const text = (await readFile(`${log.folder}/${stem}`, 'utf8')).replace(/\0+$/, '');
+    await rm(`${log.folder}/${stem}`);
+    const lines = text.split('\n');
+    await writeFile(`${log.folder}/${stem}`, [lines[0], '\0'.repeat(lines[1]!.length), lines[2], ''].join('\n'));
+    await run('seal.pass() return 1');
+    expect((await verify(log)).problems.map(({ id, line }) => [id, line])).toEqual([
+      ['audit.line-unreadable', 2],
+      ['audit.line-missing', 3],
+    ]);
+  });
+
+  it('leaves a file without a line alone while its worker may still be at it, and then removes it', async () => {
+    const old = '20200101T080000.000Z-0-abcdef.opening';
+    const young = `${new Date().toISOString().replace(/[-:]/g, '')}-0-abcdef.opening`;
+    for (const one of [old, young]) await writeFile(`${log.folder}/${one}`, '\0'.repeat(65_536));
+    await run('seal.pass() return 1');
+    expect(await localFiles.list(log.folder)).toEqual([young]);
+    expect((await verify(log)).problems).toEqual([]);
   });
 
   it.each([
@@ -175,7 +205,7 @@ describe.each<BuildName>(['debian', 'current'])('in %s nginx', (nginx) => {
   it('enters a file that its worker had no time to enter, but none that is not ours', async () => {
     await run('write(\'{"id":"a"\') return 1');
     const [stem] = (await localFiles.list(log.folder)).filter((one) => one.startsWith('2'));
-    const text = await readFile(`${log.folder}/${stem}`, 'utf8');
+    const text = (await readFile(`${log.folder}/${stem}`, 'utf8')).replace(/\0+$/, '');
     await rm(`${log.folder}/ledger.ndjson`);
     await rm(`${log.folder}/${stem}`);
     await writeFile(`${log.folder}/${stem}`, text);

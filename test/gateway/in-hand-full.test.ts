@@ -1,58 +1,18 @@
 /** The list of requests in hand is memory that a file holds: a disk without room must cost a worker its list, never its life. */
 import { execFileSync } from 'node:child_process';
-import { appendFile, mkdir, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { describe, expect, it } from 'vitest';
 import { sleep, startEngine, stream } from './engine.js';
 import { workersOf } from './fault-table.js';
 import { startGateway, testSettings, until } from './harness.js';
+import { canMount, empty, type FileSystem, fill, mountAt, settle } from './mounts.js';
 
 const hello = { model: 'm', stream: true, messages: [{ role: 'user', content: 'hi' }] };
 /** More than a worker's file has room for from the start (core/in_hand.lua, STEP). */
 const atOnce = 160;
-const megabytes = 128;
 
-/** @param folder where it is mounted */
-async function mountAt(folder: string, kind: string): Promise<void> {
-  if (kind === 'tmpfs') {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m,mode=700', 'none', folder]);
-    return;
-  }
-  await writeFile(`${folder}.img`, '');
-  await truncate(`${folder}.img`, megabytes << 20);
-  execFileSync(`mkfs.${kind}`, ['-q', `${folder}.img`]);
-  execFileSync('mount', ['-o', 'loop', `${folder}.img`, folder]);
-}
-
-async function canMount(kind: string): Promise<boolean> {
-  if (process.getuid?.() !== 0) return false;
-  const home = await mkdtemp(`${tmpdir()}/gateway-mount-`);
-  try {
-    await mkdir(`${home}/there`);
-    await mountAt(`${home}/there`, kind);
-    execFileSync('umount', [`${home}/there`]);
-    return true;
-  } catch {
-    return false;
-  } finally {
-    await rm(home, { recursive: true, force: true });
-  }
-}
-
-/** To the last byte, on the disk itself. */
-async function fill(folder: string): Promise<void> {
-  for (let bytes = 32 << 20; bytes >= 1; bytes >>= 1) {
-    for (let full = false; !full; ) {
-      await appendFile(`${folder}/ballast`, Buffer.alloc(bytes)).catch(() => {
-        full = true;
-      });
-    }
-    if (bytes >= 4096) execFileSync('sync', ['-f', folder]);
-  }
-  execFileSync('sync', ['-f', folder]);
-}
-
-describe.each(['tmpfs', 'ext4', 'btrfs'])('a full %s', async (kind) => {
+describe.each<FileSystem>(['tmpfs', 'ext4', 'btrfs'])('a full %s', async (kind) => {
   it.skipIf(!(await canMount(kind)))(
     'goes on, and lists again what there is room for',
     async () => {
@@ -73,11 +33,10 @@ describe.each(['tmpfs', 'ext4', 'btrfs'])('a full %s', async (kind) => {
         const before = await workersOf(gateway);
         await fill(folder);
         expect(await Promise.all(ask('full'))).toEqual(Array(atOnce).fill(true));
-        execFileSync('sync', ['-f', folder]);
+        settle(folder);
         expect(await Promise.all(ask('again'))).toEqual(Array(atOnce).fill(true));
         expect(await workersOf(gateway)).toEqual(before);
-        await rm(`${folder}/ballast`);
-        execFileSync('sync', ['-f', folder]);
+        await empty(folder);
         const broken = Promise.allSettled(ask('room'));
         await until('all are in hand', () => engine.seen.length === 3 * atOnce || undefined);
         await sleep(50);

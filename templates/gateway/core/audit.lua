@@ -39,8 +39,12 @@ local function written(listed, name)
   if not fd then return false end
   local tail = files.read(fd, math.max(0, files.size(fd) - TAIL), TAIL) or ""
   sys.close(fd)
-  local line = tail:match "([^\n]*)\n[^\n]*$" or ""
-  local head = line:match '^{"id":"[^"]+"'
+  -- Found from behind: what stands after it may be much.
+  local back = tail:reverse()
+  local last = back:find("\n", 1, true)
+  if not last then return false end
+  local before = back:find("\n", last + 1, true) or #back + 1
+  local head = tail:sub(#tail - before + 2, #tail - last):match '^{"id":"[^"]+"'
   return head ~= nil and listed:sub(1, #head) == head
 end
 

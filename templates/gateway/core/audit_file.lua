@@ -1,6 +1,6 @@
--- The file this worker writes its audit lines to. One write(2) a line, unbuffered: a kill -9 loses nothing that was
--- written, and a full disk is known at once. A file has one writer, who holds its lock for as long as it lives, so that
--- its chain needs no other. What cannot be written waits here, up to a bound; beyond it, it is counted, and a line says so.
+-- The file this worker writes its audit lines to, unbuffered: a kill -9 loses nothing that was written, and a full disk
+-- shows at once. A file has one writer, who holds its lock for as long as it lives, so that its chain needs no other. What
+-- cannot be written waits here, up to a bound; beyond it, it is counted, and a line says so.
 local chains = require "core.audit_chain"
 local crypto = require "core.crypto"
 local files = require "core.files"
@@ -9,12 +9,13 @@ local in_hand = require "core.in_hand"
 local ledger = require "core.audit_ledger"
 local room = require "core.audit_room"
 local sys = require "core.sys"
+local window = require "core.audit_window"
 
 local WAITING = 4096 -- lines
 local RETRY = 1000 -- ms
 
 local M = { ENDING = ".ndjson", OPENING = ".opening" }
-local file -- { name, fd, size, chain, opened }
+local file -- { name, out, chain, opened }
 local failed -- why nothing can be written now
 local tried = 0
 local waiting, count = {}, 0
@@ -36,13 +37,8 @@ end
 local function finish()
   chains.finish(file.chain)
   local line, size = room.got()
-  local ok, err = sys.write(file.fd, line, size)
-  if not ok then
-    -- Half a line is no line.
-    files.truncate(file.fd, file.size)
-    return nil, err
-  end
-  file.size = file.size + size
+  local ok, err = window.append(file.out, line, size)
+  if not ok then return nil, err end
   chains.took(file.chain)
   return true
 end
@@ -55,7 +51,7 @@ end
 
 --- What was opened in vain has no line of a request.
 local function drop(err)
-  sys.close(file.fd)
+  window.close(file.out)
   files.remove(home.audit, file.name .. M.OPENING)
   file = nil
   return nil, err
@@ -66,16 +62,16 @@ local function named()
   local ok, err = files.rename(home.audit, file.name .. M.OPENING, file.name .. M.ENDING)
   if ok then return true end
   -- In the ledger it stands: core.audit_seal names it later.
-  sys.close(file.fd)
+  window.close(file.out)
   file = nil
   return nil, err
 end
 
 local function open()
   local one = name()
-  local fd, err = sys.open_at(home.audit, one .. M.OPENING, sys.WRONLY + sys.CREAT + sys.APPEND + files.EXCL, 384) -- 0600
+  local fd, err = sys.open_at(home.audit, one .. M.OPENING, files.RDWR + sys.CREAT + sys.APPEND + files.EXCL, 384) -- 0600
   if not fd then return nil, err end
-  file = { name = one, fd = fd, size = 0, chain = chains.new(one), opened = sys.msec() }
+  file = { name = one, out = window.new(fd), chain = chains.new(one), opened = sys.msec() }
   local ok
   ok, err = files.lock(fd)
   if not ok then return drop(err) end
@@ -195,22 +191,27 @@ function M.turn(options)
   if not file or failed then return false end
   if not stands() then return M.close() end
   local old = sys.msec() - file.opened >= options.rotateS * 1000
-  if file.size < options.rotateBytes and not old then return false end
+  if file.out.size < options.rotateBytes and not old then return false end
   return M.close()
 end
 
 --- Closes the file and enters its end in the ledger; without the ledger it stays open.
 function M.close()
   if not file then return false end
-  local ending = { lines = file.chain.seq, bytes = file.size, mac = chains.mac(file.chain), torn = 0 }
-  local ok, err = ledger.closed(file.name, ending, "itself")
+  local ok, err = window.cut(file.out)
+  if not ok then
+    fail(err)
+    return false
+  end
+  local ending = { lines = file.chain.seq, bytes = file.out.size, mac = chains.mac(file.chain), torn = 0 }
+  ok, err = ledger.closed(file.name, ending, "itself")
   if not ok then
     fail(err)
     return false
   end
   -- Only where a worker ends while nothing can be written: it turns no file then.
   if count + lost > 0 then ngx.log(ngx.ALERT, "audit: ", count + lost, " lines were never written") end
-  sys.close(file.fd)
+  window.close(file.out)
   file = nil
   in_hand.writes ""
   return true
@@ -218,7 +219,7 @@ end
 
 --- { file, bytes, failed, waiting, lost }: `file` is nil while none is open.
 function M.state()
-  return { file = file and file.name, bytes = file and file.size or 0, failed = failed, waiting = count, lost = lost }
+  return { file = file and file.name, bytes = file and file.out.size or 0, failed = failed, waiting = count, lost = lost }
 end
 
 return M

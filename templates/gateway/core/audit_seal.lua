@@ -19,7 +19,7 @@ local dict = ngx.shared.gateway_audit
 local PIECE = 128 * 1024
 local PAUSE = 0.005 -- seconds between pieces
 local SETTLE = 3 -- seconds until the disk has most of what was written
-local LEASE = 30 -- seconds after which a claim is forgotten
+local LEASE = 30 -- seconds after which a claim is forgotten, and a file without a line
 
 local M = { ENDING = ".sealed" }
 local held -- the claim of this worker, which looks after the files now
@@ -34,6 +34,17 @@ local function pause(seconds)
   return not ngx.worker.exiting()
 end
 
+--- Zeros at the end are room that its worker had no time to give back. @return what is left of `rest`
+local function cut(fd, bytes, rest)
+  local size = #rest
+  while rest:byte(size) == 0 do size = size - 1 end
+  if size < #rest then
+    local ok, err = files.truncate(fd, bytes + size)
+    if not ok then return nil, err end
+  end
+  return size
+end
+
 --- Whole lines, bytes and last MAC of a file, whatever stands after them; nil when it is none of ours.
 local function ending_of(fd, name)
   local chain = chains.new(name)
@@ -44,16 +55,19 @@ local function ending_of(fd, name)
     if text == "" then break end
     at = at + #text
     rest = rest .. text
-    local from = 1
-    for line, to in rest:gmatch "([^\n]*)\n()" do
-      if not chains.follows(chain, line) then return nil, "its line " .. chain.seq + 1 .. " does not fit" end
-      from = to
+    local from, to = 1, rest:find("\n", 1, true)
+    while to do
+      if not chains.follows(chain, rest:sub(from, to - 1)) then return nil, "its line " .. chain.seq + 1 .. " does not fit" end
+      from = to + 1
+      to = rest:find("\n", from, true)
     end
     rest = rest:sub(from)
     if not pause() then return nil, "this worker ends" end
   end
   if chain.seq == 0 then return nil, "it has no whole line" end
-  return { lines = chain.seq, bytes = at - #rest, mac = chains.mac(chain), torn = #rest }
+  local torn, err = cut(fd, at - #rest, rest)
+  if not torn then return nil, err end
+  return { lines = chain.seq, bytes = at - #rest, mac = chains.mac(chain), torn = torn }
 end
 
 --- @return true once the ledger says that the file is closed
@@ -106,7 +120,7 @@ local function seal(fd, name)
 end
 
 local function left(name)
-  local fd = sys.open_at(home.audit, name .. file.ENDING, sys.RDONLY)
+  local fd = sys.open_at(home.audit, name .. file.ENDING, files.RDWR)
   if not fd then return end
   -- Nobody holds it: its worker closed it, or is gone.
   if files.try_lock(fd) then
@@ -117,11 +131,18 @@ local function left(name)
   sys.close(fd)
 end
 
---- A file whose worker died before it gave it its name.
+--- A file whose worker died before it gave it its name; one without a line stands in no ledger, and is nobody's after a
+--- while.
 local function unnamed(name)
   local fd = sys.open_at(home.audit, name .. file.OPENING, sys.RDONLY)
   if not fd then return end
-  if files.try_lock(fd) then files.rename(home.audit, name .. file.OPENING, name .. file.ENDING) end
+  if files.try_lock(fd) then
+    if (files.read(fd, 0, PIECE) or ""):find("\n", 1, true) or ledger.knows(name) then
+      files.rename(home.audit, name .. file.OPENING, name .. file.ENDING)
+    elseif name < os.date("!%Y%m%dT%H%M%S", ngx.time() - LEASE) then
+      files.remove(home.audit, name .. file.OPENING)
+    end
+  end
   sys.close(fd)
 end
 

@@ -12,6 +12,7 @@ ssize_t pread(int fd, void *buf, size_t count, long offset);
 ssize_t pwrite(int fd, const void *buf, size_t count, long offset);
 void *mmap(void *addr, size_t length, int prot, int flags, int fd, long offset);
 int munmap(void *addr, size_t length);
+int fstatfs(int fd, void *about);
 int ioctl(int fd, unsigned long request, ...);
 int renameat(int from_dir, const char *from, int to_dir, const char *to);
 int unlinkat(int dir, const char *name, int flags);
@@ -27,6 +28,8 @@ local WRITE_OUT = 2 -- SYNC_FILE_RANGE_WRITE
 local READ_WRITE, SHARED = 3, 1
 local GET_FLAGS, SET_FLAGS, NO_COPY = 0x80086601, 0x40086602, 0x00800000 -- linux/fs.h, of 64-bit machines
 local buffer, room = nil, 0
+local ZEROS = 65536
+local zeros = ffi.new("char[?]", ZEROS)
 
 local M = { RDWR = 2, EXCL = 0x80, TRUNC = 0x200 }
 
@@ -82,18 +85,30 @@ function M.stay(fd)
   C.ioctl(fd, SET_FLAGS, flags)
 end
 
---- Zeros from `offset` on.
+--- Zeros from `offset` on, where the file ends. @return how many there was room for, and why not for all
 function M.fill(fd, offset, count)
-  local zeros = ffi.new("char[?]", count)
-  local n = tonumber(C.pwrite(fd, zeros, count, offset))
-  if n == count then return true end
-  if n < 0 then return told(-1) end
-  return nil, "the disk is full"
+  local done = 0
+  while done < count do
+    local n = tonumber(C.pwrite(fd, zeros, math.min(count - done, ZEROS), offset + done))
+    if n <= 0 then
+      local _, err = told(n)
+      return done, err or "nothing was written"
+    end
+    done = done + n
+  end
+  return done
 end
 
---- The file as memory that its processes share: a `char *`, or nil and the reason.
-function M.map(fd, bytes)
-  local at = C.mmap(nil, bytes, READ_WRITE, SHARED, fd, 0)
+--- Which file system it stands on: its number in linux/magic.h.
+function M.system(fd)
+  local about = ffi.new "int64_t[64]"
+  return C.fstatfs(fd, about) == 0 and tonumber(about[0]) or 0
+end
+
+--- `bytes` of the file, from an offset that is a whole number of pages (0 when left out), as memory that its processes
+--- share: a `char *`, or nil and the reason.
+function M.map(fd, bytes, from)
+  local at = C.mmap(nil, bytes, READ_WRITE, SHARED, fd, from or 0)
   if ffi.cast("intptr_t", at) == -1 then return told(-1) end
   return ffi.cast("char *", at)
 end

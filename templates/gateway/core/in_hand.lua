@@ -60,8 +60,8 @@ end
 --- The disk has room for whole pages before they are written to as memory: without it, that ends the worker (SIGBUS).
 local function grow(fd)
   if room == most then return nil, "more requests in hand than connections" end
-  local ok, err = files.fill(fd, filled, STEP)
-  if not ok then return nil, err end
+  local done, err = files.fill(fd, filled, STEP)
+  if done < STEP then return nil, err end
   filled = filled + STEP
   room = math.min(most, math.floor((filled - HEAD) / SLOT))
   return true

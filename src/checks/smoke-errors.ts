@@ -86,7 +86,7 @@ export const errorChecks: readonly Check<Api>[] = [
   }),
   refusal({
     id: 'error.json',
-    title: say('A body that is no JSON: 400', '请求体不是 JSON:400'),
+    title: say('A body that is no JSON: 400', '请求体不是 JSON：400'),
     wanted: 400,
     also: [422],
     open: say('it answered 200', '返回了 200'),

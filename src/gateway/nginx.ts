@@ -196,6 +196,18 @@ const tls = (files: TlsFiles): string[] => [
   'add_header Strict-Transport-Security max-age=31536000 always;',
 ];
 
+/** What core/vars.lua writes for policies/limits.lua; what was not written is not sent. */
+const told = ['requests', 'tokens'].flatMap((of) =>
+  [
+    ['limit', 'limit'],
+    ['left', 'remaining'],
+    ['back', 'reset'],
+  ].flatMap(([name, header]) => [
+    `set $gateway_${of}_${name} "";`,
+    `add_header x-ratelimit-${header}-${of} $gateway_${of}_${name} always;`,
+  ]),
+);
+
 const gateway = (options: NginxOptions): string[] =>
   block('server', [
     `listen ${address(options.listen)} ${options.tls ? 'ssl ' : ''}backlog=4096;`,
@@ -212,6 +224,7 @@ const gateway = (options: NginxOptions): string[] =>
     'add_header X-Accel-Buffering no always;',
     'add_header X-Cache $gateway_cache always;',
     'add_header X-Degraded $gateway_degraded always;',
+    ...told,
     'log_by_lua_block { require("gateway").log() }',
     // A named location keeps the method, for another try; it cannot be reached by a request whose URI was not readable.
     'error_page 502 503 504 @failed;',

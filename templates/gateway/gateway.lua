@@ -1,7 +1,5 @@
 -- The entry of each of nginx's phases. What a request goes through is listed in core/pipeline.lua.
--- What is done at a request's end is longer than what LuaJIT makes one piece of machine code of by itself: it gave up there
--- again and again and went on interpreting, 1.5 us a request. OpenResty's LuaJIT has the first and the last of these.
-require("jit.opt").start("maxrecord=16000", "maxirconst=2000", "maxmcode=40960")
+require "core.compiler"
 require "resty.core"
 local audit = require "core.audit"
 local admin = require "endpoints.admin"

@@ -11,26 +11,21 @@ const bound = fc.record<ModelBound>({
   kind: fc.constantFrom('rate', 'rate', 'day', 'open'),
   limit: fc.oneof(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 100, max: 1_000_000 })),
 });
-const step = fc.oneof(
-  {
-    weight: 3,
-    arbitrary: fc.record({
-      afterMs: fc.integer({ min: 0, max: 20_000 }),
-      take: fc.double({ min: 0, max: 1, noNaN: true }),
-    }),
-  },
-  {
-    weight: 1,
-    arbitrary: fc.record({
-      afterMs: fc.integer({ min: 0, max: 20_000 }),
-      settle: fc.double({ min: -1, max: 1, noNaN: true }),
-    }),
-  },
-);
-const history = fc.record({
-  bounds: fc.array(bound, { minLength: 1, maxLength: 4 }),
-  steps: fc.array(step, { minLength: 1, maxLength: 30 }),
-});
+/** @param most of the limit that a step takes; @param longest ms between two */
+const history = (most: number, longest: number, steps: number) => {
+  const afterMs = fc.integer({ min: 0, max: longest });
+  const step = fc.oneof(
+    { weight: 3, arbitrary: fc.record({ afterMs, take: fc.double({ min: 0, max: most, noNaN: true }) }) },
+    { weight: 1, arbitrary: fc.record({ afterMs, settle: fc.double({ min: -1, max: 1, noNaN: true }) }) },
+  );
+  return fc.record({
+    bounds: fc.array(bound, { minLength: 1, maxLength: 4 }),
+    steps: fc.array(step, { minLength: 1, maxLength: steps }),
+  });
+};
+
+/** Sparse and large, and so dense that room is asked for. */
+const histories = fc.oneof(history(1, 20_000, 30), history(0.002, 20, 150));
 
 interface Call {
   readonly now: number;
@@ -123,7 +118,7 @@ describe('limits in shared memory', () => {
   let run = 0;
   it('are what the model says', async () => {
     await fc.assert(
-      fc.asyncProperty(history, async ({ bounds, steps }) => {
+      fc.asyncProperty(histories, async ({ bounds, steps }) => {
         const { calls, expected } = callsOf(bounds, steps);
         if (calls.length === 0) return;
         run += 1;
@@ -131,6 +126,95 @@ describe('limits in shared memory', () => {
       }),
       { numRuns: 300 },
     );
+  }, 60_000);
+
+  // Three of a gateway's workers: each a copy of its own, with the shared memory of all.
+  const together = `
+    local asked = ...
+    local plan = require "core.limit_plan"
+    if not workers then
+      workers = {}
+      for i = 1, 3 do
+        package.loaded["core.limit_local"] = nil
+        workers[i] = require "core.limit_local"
+        workers[i].work()
+      end
+    end
+    local bounds, taken = {}, {}
+    for w = 1, 3 do
+      bounds[w] = {}
+      for i, one in ipairs(asked.bounds) do
+        bounds[w][i] = { kind = one.kind, share = one.limit, key = "together." .. asked.run .. "." .. i }
+      end
+      plan.arrange(bounds[w])
+    end
+    for i, call in ipairs(asked.calls) do
+      local own, limits = bounds[call.worker], workers[call.worker]
+      if call.take then
+        taken[i] = limits.take(own, call.take, call.now, "today")
+      else
+        if taken[call.of] then limits.settle(own, call.settle, call.now, "today") end
+        taken[i] = false
+      end
+    end
+    return taken`;
+
+  const busy = fc.record({
+    bounds: fc.array(bound, { minLength: 1, maxLength: 3 }),
+    steps: fc.array(
+      fc.record({
+        worker: fc.integer({ min: 1, max: 3 }),
+        afterMs: fc.constantFrom(0, 0, 0, 1, 2, 50, 2000),
+        take: fc.double({ min: 0, max: 0.01, noNaN: true }),
+        times: fc.integer({ min: 1, max: 30 }),
+        ends: fc.boolean(),
+      }),
+      { minLength: 1, maxLength: 25 },
+    ),
+  });
+
+  it('let in no more over all workers, and little less', async () => {
+    let [refused, early] = [0, 0];
+    await fc.assert(
+      fc.asyncProperty(busy, async ({ bounds, steps }) => {
+        run += 1;
+        const calls: { now: number; worker: number; take?: number[]; settle?: number[]; of?: number }[] = [];
+        let now = START;
+        for (const { worker, afterMs, take, times, ends } of steps) {
+          now += afterMs;
+          for (let i = 0; i < times; i += 1) {
+            const costs = bounds.map(({ kind, limit }) => (kind === 'open' ? 1 : Math.ceil(take * limit)));
+            calls.push({ now, worker, take: costs });
+            // Half of what was reserved was not used.
+            const settle = bounds.map(({ kind }, at) => (kind === 'open' ? 0 : -Math.floor(costs[at]! / 2)));
+            if (ends) calls.push({ now, worker, settle, of: calls.length });
+          }
+        }
+        const taken = (await lua.run(together, { run, bounds, calls })) as boolean[];
+        const model = new LimitModel(bounds);
+        for (const [i, { now, take, settle, of }] of calls.entries()) {
+          if (settle) {
+            if (taken[of! - 1]) model.settle(settle, now);
+            continue;
+          }
+          const room = model.left(now).map((left, at) => left - take![at]!);
+          if (taken[i]) {
+            expect(room.every((left) => left > -0.002)).toBe(true);
+            model.take(take!, now);
+          } else {
+            refused += 1;
+            // Others' room: a 32nd of the limit, and what they were given back.
+            const given = steps.some(({ ends }) => ends) ? 0.2 : 1 / 32;
+            expect(room.some((left, at) => left < 1 + bounds[at]!.limit * given)).toBe(true);
+            if (room.every((left) => left >= 0)) early += 1;
+          }
+        }
+      }),
+      { numRuns: 150 },
+    );
+    // Else nothing was seen.
+    expect(refused - early).toBeGreaterThan(100);
+    expect(early).toBeLessThan(refused / 10);
   }, 60_000);
 });
 
@@ -164,7 +248,7 @@ describe('limits in Redis', () => {
   let run = 0;
   it('are what the model says', async () => {
     await fc.assert(
-      fc.asyncProperty(history, async ({ bounds, steps }) => {
+      fc.asyncProperty(history(1, 20_000, 30), async ({ bounds, steps }) => {
         const { calls, expected } = callsOf(bounds, steps);
         run += 1;
         const keys = bounds.map((_, i) => `{t${run}}.${i}`);

@@ -28,6 +28,11 @@ export class LimitModel {
     this.at = now;
   }
 
+  left(now: number): readonly number[] {
+    this.advance(now);
+    return this.level;
+  }
+
   /** Exact: what is left, and how long until the cost fits (-1: time does not help). */
   take(costs: readonly number[], now: number): { readonly taken: boolean; readonly states: readonly State[] } {
     this.advance(now);

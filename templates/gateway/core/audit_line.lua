@@ -3,7 +3,7 @@
 local encode = require("cjson").encode
 local in_hand = require "core.in_hand"
 local room = require "core.audit_room"
-local sys = require "core.sys"
+local clock = require("core.sys").clock
 
 local M = {}
 
@@ -93,7 +93,7 @@ function M.of(req)
   count(',"prompt_tokens":', req.prompt_tokens)
   count(',"completion_tokens":', req.completion_tokens)
   count(',"first_ms":', req.first)
-  count(',"total_ms":', sys.msec() - req.started)
+  count(',"total_ms":', tonumber(clock.ngx_current_msec) - req.started)
 end
 
 --- As M.of, for a request whose worker is gone: how far it had come is not known, only that its caller saw it break off.

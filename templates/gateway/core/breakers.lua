@@ -3,10 +3,9 @@
 local breaker = require "core.breaker"
 local metrics = require "core.metrics"
 local request = require "core.request"
-local sys = require "core.sys"
+local clock = require("core.sys").clock
 
 local dict = ngx.shared.gateway_breakers
-local msec = sys.msec
 
 local LOOK = 0.5 -- s; three of these are less than a probe's lease
 local M = {}
@@ -47,7 +46,7 @@ end
 --- 'closed' lets everybody through, 'due' one request as a probe, 'open' nobody; and until when.
 function M.look(one)
   if not one then return "closed" end
-  local now = msec()
+  local now = tonumber(clock.ngx_current_msec)
   refresh(now)
   local at = open_until(one)
   if not at then return "closed" end
@@ -75,7 +74,7 @@ end
 
 --- @param verdict 'good', 'bad', or nil when nothing was learned
 local function tell(one, holder, verdict)
-  local now = msec()
+  local now = tonumber(clock.ngx_current_msec)
   if not holder and verdict == "good" then return breaker.good(one, now) end
   looked = nil
   if not holder then
@@ -127,7 +126,7 @@ end
 
 --- A try goes out.
 function M.sent(req)
-  req.sent, req.waits, req.peer_told = msec(), true, false
+  req.sent, req.waits, req.peer_told = tonumber(clock.ngx_current_msec), true, false
 end
 
 --- A try failed, and another peer may be asked.
@@ -153,7 +152,7 @@ end
 
 --- An engine that says nothing for too long has failed, whether or not its caller still waits.
 local function look_at_waiting()
-  local now = msec()
+  local now = tonumber(clock.ngx_current_msec)
   for _, req in pairs(request.all()) do
     local options = req.waits and req.now.breaker
     local silence = options and (req.stream and options.streamSilenceS or options.answerSilenceS)
@@ -168,7 +167,7 @@ end
 
 --- 'closed', 'open' or 'half-open', and the seconds until a probe is let through.
 function M.view(one)
-  local now = msec()
+  local now = tonumber(clock.ngx_current_msec)
   local at = breaker.open_until(one)
   return breaker.state(one, now), at and math.max(0, math.ceil((at - now) / 1000)) or 0
 end

@@ -119,22 +119,30 @@ function M.is(text)
   return second ~= nil and not find(text, ".", second + 1, true)
 end
 
--- Tokens whose signature was found good with the keys of now: two generations of at most KEPT. Nothing that is not
--- ours gets in, so that nobody can push out another's; what can change is held against the settings each time.
+-- Tokens whose signature was found good with the keys of now, by the whole header: two generations of at most KEPT.
+-- Nothing that is not ours gets in, and in the usual form alone, so that nobody can push out another's; what can change
+-- is held against the settings each time.
 local KEPT = 512
 local seen, older, count, of = {}, {}, 0, nil
 
---- @return the claims and who signed, or nil
-local function verified(text)
+--- @param header Authorization as it came
+--- @return { claims, signer }, or nil where it was not found good before
+function M.known(header)
   local now = keys.now()
   if of ~= now then seen, older, count, of = {}, {}, 0, now end
-  local known = seen[text] or older[text]
-  if known then return known.claims, known.signer end
-  local claims, signer = jwt.verify(text, now.by_header)
+  return seen[header] or older[header]
+end
+
+--- @param header to know it by, or false
+--- @return as M.known; nil where it is not good
+function M.verify(text, header)
+  local claims, signer = jwt.verify(text, keys.now().by_header)
   if not claims then return nil end
+  local known = { claims = claims, signer = signer }
+  if not header then return known end
   if count == KEPT then seen, older, count = {}, seen, 0 end
-  seen[text], count = { claims = claims, signer = signer }, count + 1
-  return claims, signer
+  seen[header], count = known, count + 1
+  return known
 end
 
 local function times(claims, signer, oauth)
@@ -146,11 +154,11 @@ local function times(claims, signer, oauth)
   if exp + leeway <= now then return expired end
 end
 
---- What policies.key does with a bearer that is a token.
-function M.access(req, settings, text)
-  local claims, signer = verified(text)
+--- What policies.key does with a bearer that is a token. @param known of M.known or M.verify
+function M.access(req, settings, known)
   local oauth = settings.oauth
-  if not claims or not oauth then return invalid end
+  if not known or not oauth then return invalid end
+  local claims, signer = known.claims, known.signer
   if claims.iss ~= oauth.issuer or claims.aud ~= oauth.audience then return invalid end
   local refusal = times(claims, signer, oauth)
   if refusal then return refusal end

@@ -4,18 +4,24 @@ local crypto = require "core.crypto"
 local tohex = require("bit").tohex
 
 local PLAIN = "^[%w._%-]+$"
-local pid, prefix, count
+local pid, birth, prefix, count
 
---- 64 bits of a worker's birth, then a count.
+local pairs_of_digits = {}
+for i = 0, 255 do pairs_of_digits[i] = tohex(i, 2) end
+
+--- 64 bits of a worker's birth, then a count of 32: what changes with each request is one string.
 local function make()
   if pid ~= ngx.worker.pid() then
     pid, count = ngx.worker.pid(), 0
     local urandom = assert(io.open("/dev/urandom", "rb"))
-    prefix = crypto.hex(urandom:read(8))
+    birth = crypto.hex(urandom:read(8))
     urandom:close()
+    prefix = birth .. tohex(0, 6)
   end
   count = count + 1
-  return prefix .. tohex(count)
+  local low = count % 256
+  if low == 0 then prefix = birth .. tohex(count / 256, 6) end
+  return prefix .. pairs_of_digits[low]
 end
 
 local function access(req)

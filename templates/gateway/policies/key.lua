@@ -21,21 +21,34 @@ local function compile(settings)
     if not key.revokedAt then by_hash[crypto.unhex(key.hash)] = key end
   end
   settings.key_by_hash = by_hash
+  -- Keys that were given in the usual form, by the whole header: none but those that are good here, so they are few.
+  settings.key_by_header = {}
   token.compile(settings)
+end
+
+local function admit(req, key)
+  if key.expiresAt and key.expiresAt <= ngx.time() then return expired end
+  req.key, req.tenant = key, key.tenant
 end
 
 local function access(req, settings)
   local given = ngx.var.http_authorization
   if not given or given == "" then return missing end
+  local key = settings.key_by_header[given]
+  if key then return admit(req, key) end
+  local claims = token.known(given)
+  if claims then return token.access(req, settings, claims) end
   if #given > LONGEST then return wrong end
   -- The usual form without a pattern: those are not compiled.
-  local secret = sub(given, 1, 7) == "Bearer " and sub(given, 8) or given:match(SCHEME)
-  if secret and sub(secret, 1, 3) ~= "sk-" and token.is(secret) then return token.access(req, settings, secret) end
-  local key = secret and settings.key_by_hash[hash(secret)]
+  local usual = sub(given, 1, 7) == "Bearer "
+  local secret = usual and sub(given, 8) or given:match(SCHEME)
+  if secret and sub(secret, 1, 3) ~= "sk-" and token.is(secret) then
+    return token.access(req, settings, token.verify(secret, usual and given))
+  end
+  key = secret and settings.key_by_hash[hash(secret)]
   if not key then return wrong end
-  if key.expiresAt and key.expiresAt <= ngx.time() then return expired end
-  req.key = key
-  req.tenant = key.tenant
+  if usual then settings.key_by_header[given] = key end
+  return admit(req, key)
 end
 
 return { compile = compile, access = access }

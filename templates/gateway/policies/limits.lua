@@ -2,6 +2,7 @@
 -- Over all instances by Redis; each instance its share of the limit where there is none, or while it does not answer.
 -- Tokens are taken by estimate and settled by what the answer says it used. A minute is a bucket that is filled evenly:
 -- in any span of t seconds nobody gets more than limit * (1 + t / 60).
+local code = require "core.limit_code"
 local home = require "core.home"
 local far = require "core.limit_redis"
 local metrics = require "core.metrics"
@@ -10,7 +11,8 @@ local plans = require "core.limit_plan"
 local redis = require "core.redis"
 local reply = require "core.reply"
 local new = require "table.new"
-local sys = require "core.sys"
+local clock = require("core.sys").clock
+local vars = require "core.vars"
 
 local ceil, floor, min = math.ceil, math.floor, math.min
 local find = string.find
@@ -76,7 +78,7 @@ end
 --- What more than a whole limit would cost counts as all of it: an estimate refuses nobody for ever.
 local function costs_of(req, plan, limits, costs)
   local tokens = plan.tokens and prompt(req) + longest_answer(req, limits.reserveTokens) or 0
-  for i = 1, #plan do costs[i] = plan[i].of == "tokens" and min(tokens, plan[i].share) or 1 end
+  code.sums(plan).costs(plan, costs, tokens)
 end
 
 -- What requests took, once it is given back: who settles it keeps none of its tables.
@@ -96,33 +98,25 @@ local function give_up(taken)
   spare[spares] = taken
 end
 
---- As OpenAI writes it: 20ms, 1s, 6m0s, 1h0m0s.
-local function duration(ms)
-  if ms < 1000 then return ms .. "ms" end
-  local s = ceil(ms / 1000)
-  if s < 60 then return s .. "s" end
-  if s < 3600 then return floor(s / 60) .. "m" .. s % 60 .. "s" end
-  return floor(s / 3600) .. "h" .. floor(s % 3600 / 60) .. "m" .. s % 60 .. "s"
-end
-
-local headers = {}
+-- Variables of nginx.conf, which sends them as x-ratelimit-limit-requests and so on: a third of what headers cost here.
+local told = {}
 for _, of in ipairs { "requests", "tokens" } do
-  headers[of] = { limit = "x-ratelimit-limit-" .. of, left = "x-ratelimit-remaining-" .. of, back = "x-ratelimit-reset-" .. of }
+  local name = "gateway_" .. of .. "_"
+  told[of] = { limit = name .. "limit", left = name .. "left", back = name .. "back" }
 end
 
 --- Of several bounds the one that has least left is the one that a caller must know.
 local function tell(plan, out, of, local_only)
-  local list, names = plan.told[of], headers[of]
+  local list, names = plan.told[of], told[of]
   local least = list[1]
   if not least then return end
   for i = 2, #list do
     if out.left[list[i]] < out.left[least] then least = list[i] end
   end
-  local bound, header = plan[least], ngx.header
-  -- As texts: a number costs three times as much here.
-  header[names.limit] = local_only and bound.share_text or bound.limit_text
-  header[names.left] = out.left[least] .. ""
-  header[names.back] = duration(bound.kind == "day" and midnight() or out.back[least])
+  local bound = plan[least]
+  vars.text(names.limit, local_only and bound.share_text or bound.limit_text)
+  vars.whole(names.left, out.left[least])
+  vars.duration(names.back, bound.kind == "day" and midnight() or out.back[least])
 end
 
 --- ms until the cost fits. When another request ends is not known: a second is a polite time to ask again.
@@ -157,7 +151,7 @@ local function take(taken, client)
     end
     metrics.add("gateway_limits_alone_total", "", 1)
   end
-  return near.take(plan, costs, sys.msec(), taken.date)
+  return near.take(plan, costs, tonumber(clock.ngx_current_msec), taken.date)
 end
 
 local function access(req, settings)
@@ -198,12 +192,12 @@ end
 local function done(req)
   local taken = req.taken
   if not taken then return end
-  local plan, more, tokens = taken.plan, taken.costs, used(req)
-  for i = 1, #plan do more[i] = plan[i].of == "tokens" and tokens and tokens - more[i] or 0 end
+  local plan, more = taken.plan, taken.costs
+  code.sums(plan).rest(plan, more, used(req))
   if taken.client then
     far.settle(taken.client, plan, more, taken.member, taken.date)
   else
-    near.settle(plan, more, sys.msec(), taken.date)
+    near.settle(plan, more, tonumber(clock.ngx_current_msec), taken.date)
   end
   req.taken = nil
   give_up(taken)

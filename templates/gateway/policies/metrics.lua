@@ -1,6 +1,6 @@
 -- Counts for Prometheus. Labels are bounded: route, the models and versions of the settings, the status class.
 local metrics = require "core.metrics"
-local sys = require "core.sys"
+local clock = require("core.sys").clock
 
 local LATENCY = { 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300 }
 
@@ -55,7 +55,7 @@ local function done(req)
   metrics.add("gateway_outcomes_total", texts[req.outcome], 1)
   if req.attempts == 0 then return end
   metrics.add("gateway_attempts_total", texts.base, req.attempts)
-  metrics.observe("gateway_request_seconds", texts.base, (sys.msec() - req.started) / 1000)
+  metrics.observe("gateway_request_seconds", texts.base, (tonumber(clock.ngx_current_msec) - req.started) / 1000)
   if req.first then metrics.observe("gateway_first_byte_seconds", texts.base, req.first / 1000) end
   if req.prompt_tokens then
     metrics.add("gateway_tokens_total", texts.prompt, req.prompt_tokens)

@@ -1,6 +1,6 @@
 -- What the answer tells about itself as it passes: its first byte, its size, the tokens it says it used, and whether
 -- it came to its end. Inside a JSON string a quote is always escaped, so `"usage":` cannot be faked by a model's text.
-local sys = require "core.sys"
+local clock = require("core.sys").clock
 
 local byte, find = string.byte, string.find
 
@@ -27,7 +27,7 @@ end
 
 local function chunk(req, data, last)
   if #data > 0 then
-    if not req.first then req.first = sys.msec() - req.started end
+    if not req.first then req.first = tonumber(clock.ngx_current_msec) - req.started end
     req.bytes = req.bytes + #data
     tokens(req, data)
     if req.stream and find(data, "data: [DONE]", 1, true) then req.finished = true end

@@ -197,7 +197,7 @@ const tls = (files: TlsFiles): string[] => [
 ];
 
 /** What core/vars.lua writes for policies/limits.lua; what was not written is not sent. */
-const told = ['requests', 'tokens'].flatMap((of) =>
+export const told = ['requests', 'tokens'].flatMap((of) =>
   [
     ['limit', 'limit'],
     ['left', 'remaining'],

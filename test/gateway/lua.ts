@@ -4,6 +4,7 @@ import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { told } from '../../src/gateway/nginx.js';
 import { type BuildName, build } from './builds.js';
 import { freePort, until } from './harness.js';
 
@@ -43,7 +44,7 @@ export async function startLua(nginx: BuildName = 'debian', dicts: readonly stri
     ...dicts.map((name) => `lua_shared_dict ${name} 1m;`),
     ...['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path tmp/${name};`),
     'access_log off; client_max_body_size 64m; client_body_buffer_size 64m;',
-    `server { listen 127.0.0.1:${port}; location = / { ${server} } }`,
+    `server { listen 127.0.0.1:${port}; ${told.join(' ')} location = / { ${server} } }`,
     '}',
   ];
   await writeFile(`${directory}/nginx.conf`, conf.join('\n'));

@@ -142,12 +142,13 @@ describe('the cache when Redis', () => {
   });
 
   it('still has what is no longer fresh: it is given when no engine answers, and says so', async () => {
-    await within(cacheSettings([engine.peer], redis, { ttlS: 1, staleS: 60 }), async (gateway) => {
+    // Times are whole seconds: what is fresh for one may be stale after a millisecond.
+    await within(cacheSettings([engine.peer], redis, { ttlS: 2, staleS: 60 }), async (gateway) => {
       const one = question();
       const first = await ask(gateway, one);
       const written = () => metric(gateway, 'gateway_cache_writes_total{result="stored"}');
       await until('it is in Redis', async () => ((await written()) > 0 ? true : undefined));
-      await sleep(2100);
+      await sleep(3100);
       engine.usual(reset);
       for (const stream of [false, true]) {
         const body = { ...one, stream, ...(stream && { stream_options: { include_usage: true } }) };

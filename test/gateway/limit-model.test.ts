@@ -159,6 +159,16 @@ describe('limits in shared memory', () => {
     end
     return taken`;
 
+  it('let in at another worker at once when what was open at one has ended', async () => {
+    run += 1;
+    const take = (worker: number) => ({ now: START, worker, take: [1] });
+    const end = (worker: number, of: number) => ({ now: START, worker, settle: [0], of });
+    const calls = [take(1), take(1), take(2), end(1, 1), take(2), end(1, 2), take(2), take(3)];
+    expect(await lua.run(together, { run, bounds: [{ kind: 'open', limit: 2 }], calls })).toEqual([
+      ...[true, true, false, false, true, false, true, false],
+    ]);
+  });
+
   const busy = fc.record({
     bounds: fc.array(bound, { minLength: 1, maxLength: 3 }),
     steps: fc.array(

@@ -88,6 +88,20 @@ onBoth('requests', { settings }, (both) => {
     });
   });
 
+  it('gives each request an id of its own, also the six hundredth', async () => {
+    const ids = new Set<string>();
+    for (let round = 0; round < 30; round += 1) {
+      const asked = Array.from({ length: 20 }, () =>
+        fetch(`${both.gateway.url}/v1/models`, { headers: { authorization: `Bearer ${apiKey}` } }),
+      );
+      for (const response of await Promise.all(asked)) {
+        ids.add(response.headers.get('x-request-id')!);
+        await response.text();
+      }
+    }
+    expect(ids.size).toBe(600);
+  });
+
   it.each(['/v1/chat/completions', '/v1/completions', '/v1/embeddings'])(
     '%s reaches the engine as it is',
     async (path) => {

@@ -53,13 +53,27 @@ async function secretsFor(machine: Machine): Promise<JoinSecrets> {
   return { ...found, certificateKey };
 }
 
-const joinConfiguration = (machine: Machine): Supply => ({
-  name: 'join-configuration',
-  get: async () => joinText(nodeWish(machine), clusterWish(machine), await secretsFor(machine)),
-});
-
 const nodeId = async ({ name, cluster }: Machine): Promise<string | undefined> =>
   (await nodesNow(cluster.controlPlane())).find((node) => node.name === name)?.machineId;
+
+/**
+ * A join that was cut off may have left its node, which stays ready for 40 s more, and kubeadm refuses its name as long.
+ * It goes when it is this very machine's; another's stays, and kubeadm says so.
+ */
+async function forgetNode(machine: Machine, world: World): Promise<void> {
+  const [here, node] = await Promise.all([world.files.readIfAny('/etc/machine-id'), nodeId(machine)]);
+  if (node === undefined || here?.trim() !== node) return;
+  await machine.cluster.controlPlane().host.run(kubectl(['delete', 'node', machine.name, '--ignore-not-found']));
+}
+
+/** Asked for when all before it is done. */
+const joinConfiguration = (machine: Machine, world: World, again: boolean): Supply => ({
+  name: 'join-configuration',
+  async get() {
+    if (again) await forgetNode(machine, world);
+    return joinText(nodeWish(machine), clusterWish(machine), await secretsFor(machine));
+  },
+});
 
 const clusterCa = async ({ cluster }: Machine): Promise<string> =>
   (await ask(cluster.controlPlane(), caScript)).stdout.trim();
@@ -167,7 +181,7 @@ export const kubeadmJoin: NodeStep = {
       state('begun'),
       ...(before === 'begun' ? [resetNode] : []),
       run(
-        { ...asRoot(joinScript, [], 900_000), stdin: joinConfiguration(machine) },
+        { ...asRoot(joinScript, [], 900_000), stdin: joinConfiguration(machine, world, before === 'begun') },
         kubeadmFailed('kubeadm.join', machine.name),
       ),
       untilJoined(machine),

@@ -10,6 +10,7 @@ import { dropIn } from '../../src/install/proxy.js';
 import { fromBundle, sourcesOf } from '../../src/install/sources.js';
 import { allLanesDone, applyLanes, type Lane } from '../../src/plan/lanes.js';
 import { needed, show } from '../../src/plan/step.js';
+import { stateFile } from '../../src/steps/kubeadm-init.js';
 import { isOn, type Machine, type NodeStep } from '../../src/steps/machine.js';
 import { kubernetesSteps } from '../../src/targets/kubernetes.js';
 import type { LaneSink } from '../../src/world.js';
@@ -119,6 +120,24 @@ test('a token is in no command line, and made for each host when it joins', asyn
   expect(tokens).toHaveLength(2);
   for (const line of tokens) expect(line).toContain('--ttl 15m');
   expect(ran.filter((line) => line.includes('< <join-configuration>'))).toHaveLength(2);
+});
+
+test('the node that a cut-off join left goes before the next try, when it is this very machine’s', async () => {
+  for (const [machineId, deleted] of [
+    ['id-gpu-1', true],
+    ['id-another', false],
+  ] as const) {
+    const made = await simulatedCluster({ system: debian, peers: peers.slice(0, 2) });
+    await apply(made);
+    const { context, world, steps } = lanesOf(made)[1]!;
+    await world.files.write(stateFile, 'begun\n');
+    await world.files.write('/etc/machine-id', `${machineId}\n`);
+    const join = steps.find(({ id }) => id === 'kubeadm.join')!;
+    const actions = await join.apply(context, world);
+    const joining = actions.find((action) => action.kind === 'run' && action.command.stdin !== undefined)!;
+    await (joining as { command: { stdin: { get(): Promise<string> } } }).command.stdin.get();
+    expect(made.shared.nodes.has('gpu-1')).toBe(!deleted);
+  }
 });
 
 test('a single machine takes pods itself', async () => {

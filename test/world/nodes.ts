@@ -113,6 +113,7 @@ function kubectl(words: Words, stdin: string, shared: Shared): Reply {
   if (line.includes('configmap kubeadm-config')) return { stdout: shared.config };
   if (line.includes('delete secret kubeadm-certs')) return {};
   if (line.startsWith('get nodes -o jsonpath=')) return { stdout: nodeLines(shared) };
+  if (line.startsWith('delete node ')) return shared.nodes.delete(words[2]!) ? { stdout: '' } : undefined;
   if (line.startsWith('get daemonsets,deployments -A')) return { stdout: workloadLines(shared) };
   if (words[0] === 'label') {
     const { labels } = shared.nodes.get(words[2]!)!;
